@@ -1,0 +1,29 @@
+"""One Airflow database and one pair of local AWS services for the whole session.
+
+Airflow reads its settings when it is first imported, so they are set here, before any test module is.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+_airflow_home = tempfile.mkdtemp(prefix="custom-labels-airflow-")
+os.environ.update(
+    AIRFLOW_HOME=_airflow_home,
+    AIRFLOW__CORE__DAGS_FOLDER=str(PROJECT / "dags"),
+    AIRFLOW__CORE__PLUGINS_FOLDER=str(PROJECT / "plugins"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="True",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_airflow_home}/airflow.db",
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=f"{_airflow_home}/logs",
+    PYTHONPATH=str(PROJECT),
+)
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    # A developer's own credentials and endpoints must never reach a test.
+    del os.environ[name]
+
+pytest_plugins = ["tests.fixtures.local_aws", "tests.fixtures.airflow_database"]
