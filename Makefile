@@ -1,0 +1,75 @@
+# Everything runs in one virtual environment made from hashed requirements; nothing outside this folder is changed.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := $(CURDIR)/.venv
+RUN := $(VENV)/bin
+# The stamp is newer than the requirements exactly when the environment holds them.
+READY := $(VENV)/.ready
+
+export PYTHONPATH := $(CURDIR)
+export PYTHON
+
+TYPED := include dags plugins demo bench
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements-dev.txt scripts/venv
+	@echo "Making the virtual environment (once; about a minute)"
+	@scripts/venv "$(VENV)" requirements-dev.txt
+	@touch $@
+
+.PHONY: venv
+venv: $(READY) ## make the virtual environment
+
+.PHONY: demo
+demo: $(READY) ## start everything, import sample images (or IMAGES=path), print the result
+	@$(RUN)/python -m demo run $(if $(IMAGES),--images "$(IMAGES)")
+
+.PHONY: up
+up: $(READY) ## start local AWS and Airflow, import nothing
+	@$(RUN)/python -m demo up
+
+.PHONY: down
+down: ## end what make demo or make up started
+	@if [ -e "$(READY)" ]; then $(RUN)/python -m demo down; else echo "Nothing was started."; fi
+
+.PHONY: aws
+aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the foreground
+	@exec $(RUN)/python -m include.local_aws
+
+.PHONY: test
+test: $(READY) ## run every test
+	@$(RUN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## check format, lint rules and the direction of imports
+	@$(RUN)/ruff format --check .
+	@$(RUN)/ruff check .
+	@$(RUN)/lint-imports
+
+.PHONY: format
+format: $(READY) ## format the code
+	@$(RUN)/ruff format .
+	@$(RUN)/ruff check --fix .
+
+.PHONY: types
+types: $(READY) ## check the types
+	@$(RUN)/mypy $(TYPED)
+
+.PHONY: bench
+bench: $(READY) ## measure, in under two minutes
+	@$(RUN)/python -m bench
+
+.PHONY: bench-full
+bench-full: $(READY) ## measure at full size, memory up to 3,000,000 keys included
+	@$(RUN)/python -m bench --full
+
+.PHONY: lock
+lock: $(READY) ## recompile requirements.txt and requirements-dev.txt (UPGRADE=1 takes newer releases)
+	@$(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
+		--custom-compile-command "make lock" requirements.in -o requirements.txt
+	@$(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
+		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
