@@ -1,0 +1,117 @@
+"""The ledger: every object that was seen, in exactly one state, with a reason.
+
+An object enters the ledger when it is listed (`include.custom_labels.labelling`), and each later step may only move
+it on: nothing is ever taken out. Pages keep the order and the columns of the listing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from include.custom_labels.objects import ObjectPage
+from include.custom_labels.reasons import Reason
+
+
+class State(StrEnum):
+    """What became of an object."""
+
+    LABELLED = "labelled"
+    """In the manifest with a label, not (yet) registered."""
+    UNLABELLED = "unlabelled"
+    """In the manifest, and in the dataset where one was registered, without a label."""
+    REGISTERED = "registered"
+    """In the dataset with its label."""
+    SKIPPED = "skipped"
+    """Not an image to import."""
+    QUARANTINED = "quarantined"
+    """An image by name that Rekognition would not read."""
+    REJECTED = "rejected"
+    """An image whose label Rekognition would not accept."""
+    DROPPED = "dropped"
+    """Sent, and not usable in the dataset afterwards."""
+
+
+IN_MANIFEST = frozenset({State.LABELLED, State.UNLABELLED, State.REGISTERED})
+"""States whose objects have a line in the manifest."""
+
+AT_FAULT = frozenset({State.QUARANTINED, State.REJECTED, State.DROPPED})
+"""States of images that somebody wanted in the dataset and that are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """Consecutive ledger rows as columns of one length, in the order of the listing.
+
+    :ivar labels: the image-level label, or None
+    :ivar details: what the reason says about this object, or empty
+    :ivar widths: stored pixels, 0 where the image was not inspected
+    :ivar heights: stored pixels, 0 where the image was not inspected
+    """
+
+    objects: ObjectPage
+    states: list[State]
+    labels: list[str | None]
+    reasons: list[Reason]
+    details: list[str]
+    widths: list[int]
+    heights: list[int]
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+@dataclass(slots=True)
+class LedgerSummary:
+    """Totals of a ledger; samples are capped, totals are true."""
+
+    sample_size: int = 5
+    objects: int = 0
+    states: Counter[State] = field(default_factory=Counter)
+    reasons: Counter[tuple[State, Reason]] = field(default_factory=Counter)
+    images_per_label: Counter[str] = field(default_factory=Counter)
+    samples: dict[tuple[State, Reason], list[tuple[str, str]]] = field(default_factory=dict)
+
+    @property
+    def images(self) -> int:
+        """Objects that are images, or pretend to be."""
+        return self.objects - self.states[State.SKIPPED]
+
+    @property
+    def in_manifest(self) -> int:
+        return sum(self.states[state] for state in IN_MANIFEST)
+
+    @property
+    def at_fault(self) -> int:
+        return sum(self.states[state] for state in AT_FAULT)
+
+    def add(self, page: LedgerPage) -> None:
+        """Count a page."""
+        self.objects += len(page)
+        self.states.update(page.states)
+        pairs = Counter(zip(page.states, page.reasons, strict=True))
+        self.reasons.update(pairs)
+        self.images_per_label.update(
+            label
+            for state, label in zip(page.states, page.labels, strict=True)
+            if label is not None and state in IN_MANIFEST
+        )
+        for pair in pairs:
+            samples = self.samples.setdefault(pair, [])
+            if len(samples) < self.sample_size:
+                self._sample(page, pair, samples)
+
+    def _sample(self, page: LedgerPage, pair: tuple[State, Reason], samples: list[tuple[str, str]]) -> None:
+        rows = zip(page.states, page.reasons, page.objects.keys, page.details, strict=True)
+        for state, reason, key, detail in rows:
+            if (state, reason) == pair:
+                samples.append((key, detail))
+                if len(samples) == self.sample_size:
+                    return
+
+    def add_all(self, pages: Iterable[LedgerPage]) -> None:
+        """Count pages."""
+        for page in pages:
+            self.add(page)

@@ -1,0 +1,89 @@
+"""Why an object is in its ledger state.
+
+AWS's own codes for lines and images are in `include.custom_labels.codes`; these are ours, for what happens to
+objects before a line is written.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A stable code, with what it means and what to do in `explanation`."""
+
+    explanation: str
+
+    def __new__(cls, code: str, explanation: str = "") -> Reason:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.explanation = explanation
+        return member
+
+    # labelled
+    IN_FOLDER = "IN_FOLDER", "Labelled with the first folder below the S3 folder location."
+    # unlabelled
+    AT_FOLDER_LEVEL = (
+        "AT_FOLDER_LEVEL",
+        "The image lies at the level of the S3 folder location; move it into a child folder to label it.",
+    )
+    EMPTY_FOLDER_NAME = (
+        "EMPTY_FOLDER_NAME",
+        "The child folder has no name (two slashes in a row), so that it cannot be a label; rename the key.",
+    )
+    AUTOMATIC_LABELING_OFF = "AUTOMATIC_LABELING_OFF", "Automatic labeling was turned off for this import."
+    # skipped
+    FOLDER_MARKER = "FOLDER_MARKER", "An object that only stands for a folder; nothing to do."
+    SYSTEM_FILE = "SYSTEM_FILE", "A file that an operating system or a tool left behind; nothing to do."
+    NOT_AN_IMAGE_NAME = "NOT_AN_IMAGE_NAME", "The file extension is plainly not an image's; nothing to do."
+    OTHER_IMAGE_NAME = (
+        "OTHER_IMAGE_NAME",
+        "The file extension is of an image format that Rekognition does not read; convert it to PNG or JPEG.",
+    )
+    EXCLUDED = "EXCLUDED", "A pattern of the parameter `exclude` matches; change the pattern to import it."
+    NEWER_THAN_AS_OF = (
+        "NEWER_THAN_AS_OF",
+        "The object was written after the time that the import is as of; run again with a later `as_of`.",
+    )
+    # quarantined
+    EMPTY_OBJECT = "EMPTY_OBJECT", "The object has no bytes; upload the image again."
+    NOT_PNG_OR_JPEG = (
+        "NOT_PNG_OR_JPEG",
+        "The content is neither PNG nor JPEG; convert the image or remove it.",
+    )
+    DAMAGED_HEADER = "DAMAGED_HEADER", "The image header is damaged or cut off; upload the image again."
+    FILE_TOO_LARGE = (
+        "FILE_TOO_LARGE",
+        "The file is over the size that Rekognition reads; compress or scale it.",
+    )
+    SIDE_TOO_SHORT = "SIDE_TOO_SHORT", "A side has fewer pixels than Rekognition reads; use a larger image."
+    SIDE_TOO_LONG = "SIDE_TOO_LONG", "A side has more pixels than Rekognition reads; scale the image down."
+    ASPECT_TOO_EXTREME = "ASPECT_TOO_EXTREME", "The long side is too long for the short one; crop the image."
+    UNREADABLE = "UNREADABLE", "The object may be listed but not read; grant s3:GetObject (and kms:Decrypt)."
+    VANISHED = "VANISHED", "The object was deleted between listing and reading; run again."
+    CHANGED = "CHANGED", "The object was overwritten between listing and reading; run again."
+    # rejected
+    LABEL_TOO_LONG = "LABEL_TOO_LONG", "The folder's name is longer than a label may be; rename the folder."
+    LABEL_NOT_ALLOWED = (
+        "LABEL_NOT_ALLOWED",
+        "The folder's name has a line break, which no label may have; rename it.",
+    )
+    # registered, with a remark
+    NAME_CONTRADICTS_CONTENT = (
+        "NAME_CONTRADICTS_CONTENT",
+        "The file extension says one format and the content is the other; imported by its content.",
+    )
+    LARGE_FILE = (
+        "LARGE_FILE",
+        "Between 15,000,000 and 15,728,640 bytes: AWS does not say which of the two its 15 MB is; imported.",
+    )
+    KEPT_DATASET_ENTRY = (
+        "KEPT_DATASET_ENTRY",
+        "The dataset's entry is not what was last registered (a person's work), so it was left as it is.",
+    )
+    # dropped
+    DROPPED_BY_SERVICE = (
+        "DROPPED_BY_SERVICE",
+        "Sent, but not in the dataset afterwards; see the entry's line.",
+    )
+    ENTRY_ERROR = "ENTRY_ERROR", "The dataset holds the entry with an error; see its code in `detail`."
