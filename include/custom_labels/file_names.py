@@ -15,164 +15,22 @@ IMAGE_EXTENSIONS = frozenset({"png", "apng", "jpg", "jpeg", "jpe", "jfif", "jif"
 """Extensions of the two formats that Rekognition reads."""
 
 OTHER_IMAGE_EXTENSIONS = frozenset(
-    [
-        "ai",
-        "arw",
-        "avif",
-        "bmp",
-        "cr2",
-        "cr3",
-        "cur",
-        "dcm",
-        "dds",
-        "dib",
-        "dng",
-        "emf",
-        "eps",
-        "exr",
-        "gif",
-        "hdr",
-        "heic",
-        "heif",
-        "icns",
-        "ico",
-        "j2k",
-        "jp2",
-        "jpx",
-        "jxl",
-        "jxr",
-        "nef",
-        "orf",
-        "pbm",
-        "pcx",
-        "pgm",
-        "pnm",
-        "ppm",
-        "psd",
-        "raf",
-        "raw",
-        "rw2",
-        "svg",
-        "svgz",
-        "tga",
-        "tif",
-        "tiff",
-        "webp",
-        "wmf",
-        "xbm",
-        "xcf",
-        "xpm",
-    ]
+    """
+    ai arw avif bmp cr2 cr3 cur dcm dds dib dng emf eps exr gif hdr heic heif icns ico j2k jp2 jpx
+    jxl jxr nef orf pbm pcx pgm pnm ppm psd raf raw rw2 svg svgz tga tif tiff webp wmf xbm xcf xpm
+    """.split()  # noqa: SIM905 (a table of words reads better than a column of strings)
 )
 """Extensions of image formats that Rekognition does not read."""
 
 OTHER_EXTENSIONS = frozenset(
-    [
-        "3gp",
-        "7z",
-        "aac",
-        "aif",
-        "aiff",
-        "avi",
-        "bash",
-        "bat",
-        "bz2",
-        "c",
-        "cfg",
-        "conf",
-        "cpp",
-        "css",
-        "csv",
-        "db",
-        "dll",
-        "doc",
-        "docx",
-        "dylib",
-        "exe",
-        "flac",
-        "flv",
-        "gz",
-        "h",
-        "htm",
-        "html",
-        "ini",
-        "ipynb",
-        "jar",
-        "java",
-        "js",
-        "json",
-        "jsonl",
-        "log",
-        "m4a",
-        "m4v",
-        "manifest",
-        "md",
-        "mid",
-        "midi",
-        "mkv",
-        "mov",
-        "mp3",
-        "mp4",
-        "mpeg",
-        "mpg",
-        "npy",
-        "npz",
-        "odp",
-        "ods",
-        "odt",
-        "ogg",
-        "oga",
-        "ogv",
-        "onnx",
-        "opus",
-        "parquet",
-        "pdf",
-        "pickle",
-        "pkl",
-        "pps",
-        "ppt",
-        "pptx",
-        "properties",
-        "ps1",
-        "pt",
-        "pth",
-        "py",
-        "pyc",
-        "rar",
-        "rst",
-        "rtf",
-        "safetensors",
-        "sh",
-        "so",
-        "sql",
-        "sqlite",
-        "sqlite3",
-        "srt",
-        "tar",
-        "tex",
-        "tfrecord",
-        "tgz",
-        "toml",
-        "torrent",
-        "ts",
-        "tsv",
-        "txt",
-        "url",
-        "vtt",
-        "wav",
-        "weba",
-        "webm",
-        "wma",
-        "wmv",
-        "xls",
-        "xlsx",
-        "xml",
-        "xz",
-        "yaml",
-        "yml",
-        "zip",
-        "zst",
-    ]
+    """
+    3gp 7z aac aif aiff avi bash bat bz2 c cfg conf cpp css csv db dll doc docx dylib exe flac flv
+    gz h htm html ini ipynb jar java js json jsonl log m4a m4v manifest md mid midi mkv mov mp3 mp4
+    mpeg mpg npy npz odp ods odt ogg oga ogv onnx opus parquet pdf pickle pkl pps ppt pptx
+    properties ps1 pt pth py pyc rar rst rtf safetensors sh so sql sqlite sqlite3 srt tar tex
+    tfrecord tgz toml torrent ts tsv txt url vtt wav weba webm wma wmv xls xlsx xml xz yaml yml zip
+    zst
+    """.split()  # noqa: SIM905 (a table of words reads better than a column of strings)
 )
 """Extensions of files that are plainly no images."""
 
@@ -190,9 +48,7 @@ SYSTEM_FILES = frozenset(
 )
 """File names, in lower case, that operating systems and tools leave beside images."""
 
-_IMAGE_ENDINGS = tuple(
-    f".{extension}" for name in ("png", "jpg", "jpeg") for extension in (name, name.upper())
-)
+_IMAGE_ENDINGS = tuple(f".{extension}" for name in ("png", "jpg", "jpeg") for extension in (name, name.upper()))
 
 
 def skip_reason(key: str) -> Reason | None:

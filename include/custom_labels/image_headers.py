@@ -95,9 +95,7 @@ def read_header(window: bytes, *, size_bytes: int, offset: int = 0) -> ImageHead
         return _read_png(window)
     if window.startswith(_JPEG_SIGNATURE):
         return _read_jpeg(window, 2, 0, size_bytes)
-    what = next(
-        (what for at, magic, what in _OTHER_SIGNATURES if window.startswith(magic, at)), "unknown content"
-    )
+    what = next((what for at, magic, what in _OTHER_SIGNATURES if window.startswith(magic, at)), "unknown content")
     return NotAnImage(Reason.NOT_PNG_OR_JPEG, what)
 
 

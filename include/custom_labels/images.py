@@ -38,9 +38,7 @@ def image_fault(header: ImageHeader, size_bytes: int) -> NotAnImage | None:
 def contradiction(key: str, image_format: ImageFormat) -> str:
     """What the name says, where the content says otherwise; else empty."""
     extension = key.rpartition("/")[2].rpartition(".")[2].lower()
-    if extension not in IMAGE_EXTENSIONS or (extension in _PNG_EXTENSIONS) == (
-        image_format is ImageFormat.PNG
-    ):
+    if extension not in IMAGE_EXTENSIONS or (extension in _PNG_EXTENSIONS) == (image_format is ImageFormat.PNG):
         return ""
     return f"named .{extension}, content is {image_format}"
 

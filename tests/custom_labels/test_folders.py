@@ -58,9 +58,7 @@ def test_folder_label(location: str, key: str, label: str | None) -> None:
     assert folder_label(key, S3FolderLocation.parse(location).prefix) == label
 
 
-@pytest.mark.parametrize(
-    "outside", ["alexa-devices2/echo/a.png", "alexa-devicesX.png", "alexa-devices", "echo/a.png"]
-)
+@pytest.mark.parametrize("outside", ["alexa-devices2/echo/a.png", "alexa-devicesX.png", "alexa-devices", "echo/a.png"])
 def test_a_folder_contains_only_what_lies_below_it(outside: str) -> None:
     location = S3FolderLocation.parse("s3://example-images/alexa-devices")
     assert not location.contains(outside)
@@ -68,9 +66,7 @@ def test_a_folder_contains_only_what_lies_below_it(outside: str) -> None:
         folder_label(outside, location.prefix)
 
 
-@pytest.mark.parametrize(
-    ("without", "with_slash"), [("s3://abc/x", "s3://abc/x/"), ("s3://abc", "s3://abc/")]
-)
+@pytest.mark.parametrize(("without", "with_slash"), [("s3://abc/x", "s3://abc/x/"), ("s3://abc", "s3://abc/")])
 def test_the_trailing_slash_makes_no_difference(without: str, with_slash: str) -> None:
     assert S3FolderLocation.parse(without) == S3FolderLocation.parse(with_slash)
 

@@ -20,9 +20,7 @@ from include.custom_labels.image_headers import (
 from include.custom_labels.reasons import Reason
 
 
-def picture(
-    image_format: str, size: tuple[int, int] = (640, 480), mode: str = "RGB", **options: object
-) -> bytes:
+def picture(image_format: str, size: tuple[int, int] = (640, 480), mode: str = "RGB", **options: object) -> bytes:
     file = io.BytesIO()
     Image.new(mode, size).save(file, image_format, **options)
     return file.getvalue()

@@ -61,9 +61,7 @@ def test_exclude_matches_below_the_location() -> None:
 
 
 def test_objects_newer_than_as_of_are_skipped() -> None:
-    page = ObjectPage(
-        ["x/e/1.png", "x/e/2.png"], [1, 1], ["", ""], ["2026-11-22T20:00:00", "2026-11-22T20:00:01"]
-    )
+    page = ObjectPage(["x/e/1.png", "x/e/2.png"], [1, 1], ["", ""], ["2026-11-22T20:00:00", "2026-11-22T20:00:01"])
     ledger = FolderLabelling("x/", as_of="2026-11-22T20:00:00").open_ledger(page)
     assert ledger.reasons == [Reason.IN_FOLDER, Reason.NEWER_THAN_AS_OF]
 
@@ -146,7 +144,5 @@ def check_partition(listing: list[str], ledger: LedgerPage) -> None:
         assert isinstance(state, State)
         assert (label is not None) or state is not State.LABELLED
         assert label is None or state not in (State.UNLABELLED, State.SKIPPED)
-    per_label = Counter(
-        label for s, label in zip(ledger.states, ledger.labels, strict=True) if s is State.LABELLED
-    )
+    per_label = Counter(label for s, label in zip(ledger.states, ledger.labels, strict=True) if s is State.LABELLED)
     assert sum(per_label.values()) == ledger.states.count(State.LABELLED)
