@@ -1,0 +1,134 @@
+"""`python -m demo run|up|down`, what `make demo`, `make up` and `make down` call."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from demo.errors import DemoError
+from demo.folder_copy import copy_folder
+from demo.folder_import import ImportRecord, import_folder, project_name
+from demo.pictures import draw_sample_tree
+from demo.processes import interrupts_as_errors
+from demo.report import print_import, print_log_tail, shown_path
+from demo.services import ADMIN, IMAGES_BUCKET, Services
+from demo.settings import Settings
+
+app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+console = Console(highlight=False)
+
+
+@app.command()
+def run(
+    images: Annotated[str | None, typer.Option(help="A folder of images; without it, a sample tree is drawn.")] = None,
+) -> None:
+    """Start everything, import a folder of images, print the result."""
+    with _demo() as (settings, say):
+        services = Services(settings, say=say)
+        services.up()
+        folder = Path(images).expanduser().resolve() if images else draw_sample_tree(settings.demo_dir / "images")
+        prefix = f"{folder.name}/"
+        s3_folder = f"s3://{IMAGES_BUCKET}/{prefix}"
+        record = ImportRecord(settings.demo_dir)
+        copied = copy_folder(folder, services.s3(), bucket=IMAGES_BUCKET, prefix=prefix, track=_track)
+        say(f"{s3_folder}: {copied.files:,} files, {copied.uploaded:,} uploaded, {copied.deleted:,} deleted")
+        if copied.changed:
+            # If the import fails, the next call must not take the result of an older tree for this one's.
+            record.forget(s3_folder)
+        imported = record.find(s3_folder)
+        if imported and _still_there(services, imported.result):
+            say("Already imported; nothing has changed since. The result of that import:")
+        else:
+            conf = {"project": project_name(folder.name), "s3_folder": s3_folder}
+            with services.airflow() as airflow:
+                imported = import_folder(airflow, conf, base_url=settings.airflow_url, say=say)
+            record.add(imported)
+        print_import(console, imported)
+        _print_services(settings)
+
+
+@app.command()
+def up() -> None:
+    """Start local AWS and Airflow."""
+    with _demo() as (settings, say):
+        if not Services(settings, say=say).up():
+            say("Everything runs already.")
+        _print_services(settings)
+
+
+@app.command()
+def down() -> None:
+    """End what was started, and nothing else."""
+    with _demo() as (settings, say):
+        if not Services(settings, say=say).down():
+            say("Nothing was running.")
+
+
+@contextmanager
+def _demo() -> Iterator[tuple[Settings, Callable[[str], None]]]:
+    def say(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
+
+    try:
+        settings = Settings.from_environment(os.environ)
+        settings.demo_dir.mkdir(parents=True, exist_ok=True)
+        with interrupts_as_errors(), _lock(settings.demo_dir / "lock"):
+            yield settings, say
+    except DemoError as error:
+        console.print(str(error), style="bold red", markup=False, soft_wrap=True)
+        if error.log:
+            print_log_tail(console, error.log)
+        raise SystemExit(1) from error
+    except KeyboardInterrupt:
+        console.print("Interrupted.", style="bold red")
+        raise SystemExit(130) from None
+
+
+@contextmanager
+def _lock(file: Path) -> Iterator[None]:
+    with file.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoError(f"Another `make demo`, `make up` or `make down` works in {file.parent}.") from error
+        yield
+
+
+def _track(items: Iterable[Any], total: int) -> Iterable[Any]:
+    return track(items, total=total, description="Uploading", console=console, disable=not console.is_terminal)
+
+
+def _still_there(services: Services, result: dict[str, Any]) -> bool:
+    arn = result.get("dataset_arn")
+    if not arn:
+        return False
+    rekognition = services.rekognition()
+    try:
+        rekognition.describe_dataset(DatasetArn=arn)
+    except rekognition.exceptions.ResourceNotFoundException:
+        return False
+    return True
+
+
+def _print_services(settings: Settings) -> None:
+    console.print()
+    console.print(
+        f"Airflow      {settings.airflow_url}  (user {ADMIN}, password in {shown_path(settings.passwords_file)})\n"
+        f"S3           {settings.s3_url}\n"
+        f"Rekognition  {settings.rekognition_url}\n"
+        "All of it stays up until `make down`.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+if __name__ == "__main__":
+    app()
