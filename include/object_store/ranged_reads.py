@@ -1,0 +1,86 @@
+"""Parts of objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import obstore
+from botocore.exceptions import BotoCoreError, ClientError
+from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
+
+from include.custom_labels.errors import AccessError
+from include.custom_labels.locations import S3Uri
+from include.object_store.failures import access_error, error_of_boto3
+from include.object_store.session import S3Session
+
+PART_BYTES = 8 * 1024 * 1024
+
+# What obstore's paths cannot hold or would change: empty, "." and ".." segments, so also a slash at either end, and
+# control characters. Such keys are read with boto3.
+_INEXPRESSIBLE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f]")
+
+
+def object_changed(uri: S3Uri) -> AccessError:
+    """The error for an object that is no longer the one that was listed."""
+    return AccessError(
+        "OBJECT_CHANGED",
+        f"{uri} was replaced while it was being read.",
+        "Run the import again.",
+        location=str(uri),
+    )
+
+
+def read_range(session: S3Session, uri: S3Uri, start: int, stop: int, *, etag: str | None = None) -> bytes:
+    """The object's bytes from ``start`` to ``stop`` (exclusive); fewer where it ends before.
+
+    :param etag: the object must still have this ETag, written without quotes
+    :raises AccessError: OBJECT_NOT_FOUND, ACCESS_DENIED, OBJECT_CHANGED, or what else S3 answers
+    """
+    if _INEXPRESSIBLE.search(uri.key):
+        return _read_with_boto3(session, uri, start, stop, etag)
+    store = session.store(uri.bucket)
+    try:
+        if etag is None:
+            return bytes(obstore.get_range(store, uri.key, start=start, end=stop))
+        return bytes(obstore.get(store, uri.key, options={"range": (start, stop), "if_match": f'"{etag}"'}).bytes())
+    except FileNotFoundError as error:
+        raise access_error("NoSuchKey", uri) from error
+    except PreconditionError as error:
+        raise object_changed(uri) from error
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise access_error("AccessDenied", uri, aws_message=str(error)) from error
+    except BaseError as error:
+        raise access_error(_aws_code(str(error)), uri, aws_message=str(error)) from error
+
+
+def _aws_code(message: str) -> str:
+    """obstore gives S3's answer as text only."""
+    found = re.search(r"<Code>([^<]+)</Code>", message)
+    return found[1] if found else "RangedReadFailed"
+
+
+def _read_with_boto3(session: S3Session, uri: S3Uri, start: int, stop: int, etag: str | None) -> bytes:
+    condition = {"IfMatch": f'"{etag}"'} if etag is not None else {}
+    try:
+        answer = session.client.get_object(
+            Bucket=uri.bucket,
+            Key=uri.key,
+            Range=f"bytes={start}-{stop - 1}",
+            **condition,  # type: ignore[arg-type]
+        )
+        return answer["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        failure = error_of_boto3(error, uri)
+        raise (object_changed(uri) if failure.details.get("status") == 412 else failure) from error
+
+
+def read_parts(
+    session: S3Session, uri: S3Uri, *, size_bytes: int, etag: str | None = None, part_bytes: int = PART_BYTES
+) -> Iterator[bytes]:
+    """The whole object in parts, each of them a request that is repeated by itself when it fails.
+
+    :raises AccessError: see `read_range`
+    """
+    for start in range(0, size_bytes, part_bytes):
+        yield read_range(session, uri, start, min(start + part_bytes, size_bytes), etag=etag)

@@ -1,0 +1,192 @@
+"""One way to S3 for everything in this package: a boto3 client, and fast requests signed by it.
+
+boto3 decides what it decides everywhere else: endpoint, addressing style, signature, credentials and their
+renewal (assumed roles, container and instance roles). It is asked through its events: a call that never leaves
+the process shows the address of a bucket and the signer, and that signer signs each later request in its
+headers. No credential is kept here, and none is ever part of an address.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import urllib3
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse, HTTPHeaders
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+from obstore.store import S3Store
+from urllib3.exceptions import HTTPError
+
+from include.object_store.failures import error_of_boto3, error_of_response, unreachable
+
+if TYPE_CHECKING:
+    from botocore.signers import RequestSigner
+    from mypy_boto3_s3 import S3Client
+    from obstore.store import ClientConfig, S3Config, S3Credential
+
+# botocore renews credentials that would expire within ten minutes: what it hands out lives at least as long.
+_CREDENTIAL_LIFETIME = timedelta(minutes=10)
+_RETRIED_STATUSES = (429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bucket:
+    """A bucket's address and how requests to it are signed, as botocore worked them out."""
+
+    url: str
+    signer: RequestSigner
+    signing_name: str
+    region: str
+
+    def headers(self, url: str) -> dict[str, str]:
+        """The signed headers of a GET; credentials are asked for anew, so that botocore can renew them."""
+        request = AWSRequest(method="GET", url=url)
+        self.signer.sign("ListObjectsV2", request, region_name=self.region, signing_name=self.signing_name)
+        return dict(request.headers.items())
+
+    def credentials(self) -> S3Credential:
+        keys = self.signer.get_auth_instance(self.signing_name, self.region, "s3v4").credentials
+        return {
+            "access_key_id": keys.access_key,
+            "secret_access_key": keys.secret_key,
+            "token": keys.token,
+            "expires_at": datetime.now(UTC) + _CREDENTIAL_LIFETIME,
+        }
+
+
+class S3Session:
+    """S3 as one AWS connection sees it; safe to share between threads.
+
+    :param client: an S3 client of boto3, such as an Airflow hook makes
+    :param verify: what the client was given: a path of certificates, or False to check none
+    :param max_connections: connections that are kept open to one host
+    :ivar client: the same client, for what is not asked a thousand times
+    """
+
+    def __init__(self, client: S3Client, *, verify: bool | str | None = None, max_connections: int = 64) -> None:
+        self.client = client
+        self._verify = True if verify is None else verify
+        self._max_connections = max_connections
+        self._lock = threading.Lock()
+        self._buckets: dict[str, _Bucket] = {}
+        self._stores: dict[str, S3Store] = {}
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+
+    def get(self, bucket: str, query: Mapping[str, str], place: object) -> urllib3.BaseHTTPResponse:
+        """A signed GET on the bucket itself, repeated with backoff and jitter while S3 is busy or away.
+
+        :param place: the location that an error names
+        :raises AccessError: S3 refused, or could not be reached
+        """
+        endpoint = self._bucket(bucket)
+        url = f"{endpoint.url}?{urlencode(query, quote_via=quote, safe='-_.~')}"
+        try:
+            headers = endpoint.headers(url)
+        except (BotoCoreError, ClientError) as error:
+            raise error_of_boto3(error, place) from error
+        try:
+            response = self._pool(endpoint.url).request("GET", url, headers=headers)
+        except HTTPError as error:
+            raise unreachable(error, place) from error
+        if response.status != 200:
+            raise error_of_response(response, place)
+        return response
+
+    def store(self, bucket: str) -> S3Store:
+        """obstore's store of the bucket, with the same address and the same credentials."""
+        endpoint = self._bucket(bucket)
+        with self._lock:
+            if bucket not in self._stores:
+                self._stores[bucket] = self._make_store(bucket, endpoint)
+            return self._stores[bucket]
+
+    def _make_store(self, bucket: str, endpoint: _Bucket) -> S3Store:
+        address = urlsplit(endpoint.url)
+        config: S3Config = {
+            # Environment variables reach obstore too; this one is the strongest of them.
+            "aws_endpoint_url_s3": f"{address.scheme}://{address.netloc}",
+            "virtual_hosted_style_request": not address.path.strip("/"),
+            "region": endpoint.region,
+            "skip_signature": False,
+        }
+        client_options: ClientConfig = {
+            "allow_http": address.scheme == "http",
+            "allow_invalid_certificates": self._verify is False,
+        }
+        return S3Store(bucket, config=config, client_options=client_options, credential_provider=endpoint.credentials)
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        scheme = urlsplit(url).scheme
+        proxy = get_environ_proxies(url).get(scheme)
+        with self._lock:
+            if proxy not in self._pools:
+                self._pools[proxy] = self._make_pool(proxy)
+            return self._pools[proxy]
+
+    def _make_pool(self, proxy: str | None) -> urllib3.PoolManager:
+        settings: dict[str, Any] = {
+            "maxsize": self._max_connections,
+            "timeout": urllib3.Timeout(connect=10, read=60),
+            "cert_reqs": ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE,
+            "ca_certs": self._verify if isinstance(self._verify, str) else get_cert_path(True),
+            "retries": urllib3.Retry(
+                total=10,
+                redirect=0,
+                backoff_factor=0.1,
+                backoff_jitter=0.2,
+                backoff_max=15,
+                status_forcelist=_RETRIED_STATUSES,
+                allowed_methods={"GET"},
+                raise_on_status=False,
+                raise_on_redirect=False,
+            ),
+        }
+        return urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+
+    def _bucket(self, name: str) -> _Bucket:
+        with self._lock:
+            if name not in self._buckets:
+                self._buckets[name] = self._ask_botocore(name)
+            return self._buckets[name]
+
+    def _ask_botocore(self, name: str) -> _Bucket:
+        """Let botocore prepare and sign a listing of the bucket, and stop it before it is sent."""
+        thread = threading.get_ident()
+        signing: dict[str, Any] = {}
+
+        def on_sign(**about: Any) -> None:
+            if threading.get_ident() == thread:
+                signing.update(about)
+
+        def on_send(request: AWSPreparedRequest, **_: Any) -> Any:
+            if threading.get_ident() != thread:
+                return None
+            signing["url"] = request.url
+            body = urllib3.HTTPResponse(BytesIO(b"<ListBucketResult/>"), preload_content=False)
+            return AWSResponse(request.url, 200, HTTPHeaders(), body)
+
+        events = self.client.meta.events
+        # Unregistered again below: the client may be shared with threads that make calls of their own.
+        events.register_last("before-sign.s3.ListObjectsV2", on_sign)
+        events.register_first("before-send.s3.ListObjectsV2", on_send)
+        try:
+            self.client.list_objects_v2(Bucket=name)
+        except (BotoCoreError, ClientError) as error:
+            raise error_of_boto3(error, f"s3://{name}/") from error
+        finally:
+            events.unregister("before-sign.s3.ListObjectsV2", on_sign)
+            events.unregister("before-send.s3.ListObjectsV2", on_send)
+        return _Bucket(
+            url=signing["url"].partition("?")[0],
+            signer=signing["request_signer"],
+            signing_name=signing["signing_name"],
+            region=signing["region_name"],
+        )
