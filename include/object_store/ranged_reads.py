@@ -44,20 +44,26 @@ def read_range(session: S3Session, uri: S3Uri, start: int, stop: int, *, etag: s
         if etag is None:
             return bytes(obstore.get_range(store, uri.key, start=start, end=stop))
         return bytes(obstore.get(store, uri.key, options={"range": (start, stop), "if_match": f'"{etag}"'}).bytes())
-    except FileNotFoundError as error:
-        raise access_error("NoSuchKey", uri) from error
     except PreconditionError as error:
         raise object_changed(uri) from error
+    except FileNotFoundError as error:
+        raise _error_of_obstore(error, "NoSuchKey", uri) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise access_error("AccessDenied", uri, aws_message=str(error)) from error
+        raise _error_of_obstore(error, "AccessDenied", uri) from error
     except BaseError as error:
-        raise access_error(_aws_code(str(error)), uri, aws_message=str(error)) from error
+        raise _error_of_obstore(error, "RangedReadFailed", uri) from error
 
 
-def _aws_code(message: str) -> str:
-    """obstore gives S3's answer as text only."""
-    found = re.search(r"<Code>([^<]+)</Code>", message)
-    return found[1] if found else "RangedReadFailed"
+def _error_of_obstore(error: Exception, aws_code: str, uri: S3Uri) -> AccessError:
+    """obstore gives S3's answer as text only; the whole text is several screens long."""
+    code = re.search(r"<Code>([^<]+)</Code>", str(error))
+    request = re.search(r"<RequestId>([^<]+)</RequestId>", str(error))
+    return access_error(
+        code[1] if code else aws_code,
+        uri,
+        aws_message=str(error).partition("\n")[0],
+        request_id=request[1] if request else "",
+    )
 
 
 def _read_with_boto3(session: S3Session, uri: S3Uri, start: int, stop: int, etag: str | None) -> bytes:

@@ -1,0 +1,221 @@
+"""The workspace: where datasets and their snapshots lie in S3.
+
+::
+
+    uploads/<upload id>/…                       staged local images
+    staging/<run>/…                             what the tasks of a run hand to each other
+    datasets/<project>/<train|test>/
+      snapshots/<snapshot id>/<project>-<train|test>.manifest  ledger.parquet  report.html  summary.json
+      current.json                              the registered snapshot
+      registration.json                         journal and lease of the registration under way
+
+A snapshot never changes. `summary.json` is written last and only where there is none, so that a snapshot with a
+summary is whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+import msgspec
+
+from include.custom_labels.errors import DatasetConflictError
+from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.session import S3Session
+from include.object_store.streams import StoredObject, copy_object, put_json, read_json
+
+DatasetType = Literal["train", "test"]
+
+
+def snapshot_id(as_of: datetime, manifest_sha256: str) -> str:
+    """The id of the snapshot with these contents, such as ``20261122T200000Z-0a1b2c3d``.
+
+    :param as_of: the time that the dataset is as of, with a time zone
+    :param manifest_sha256: in hex
+    """
+    if as_of.tzinfo is None:
+        raise ValueError("as_of has no time zone")
+    return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{manifest_sha256[:8]}"
+
+
+class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """``summary.json``.
+
+    :ivar manifest: ``s3://`` address of the manifest, in the snapshot's folder
+    :ivar ledger: ``s3://`` address of the ledger, in the snapshot's folder
+    :ivar details: what else the run has to say: counts, findings, timings
+    """
+
+    snapshot_id: str
+    as_of: datetime
+    manifest: str
+    manifest_sha256: str
+    manifest_size_bytes: int
+    ledger: str
+    images: int
+    details: dict[str, Any] = {}
+
+
+class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """``current.json``: the snapshot that the dataset in Rekognition was last registered from."""
+
+    snapshot_id: str
+    manifest_sha256: str
+    dataset_arn: str
+    registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFolder:
+    """One snapshot's objects."""
+
+    folder: S3FolderLocation
+    name: str
+
+    @property
+    def manifest(self) -> S3Uri:
+        return self.folder.uri(f"{self.name}.manifest")
+
+    @property
+    def ledger(self) -> S3Uri:
+        return self.folder.uri("ledger.parquet")
+
+    @property
+    def report(self) -> S3Uri:
+        return self.folder.uri("report.html")
+
+    @property
+    def summary(self) -> S3Uri:
+        return self.folder.uri("summary.json")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFolder:
+    """One dataset's part of the workspace."""
+
+    folder: S3FolderLocation
+    name: str
+
+    @property
+    def current(self) -> S3Uri:
+        return self.folder.uri("current.json")
+
+    @property
+    def registration(self) -> S3Uri:
+        return self.folder.uri("registration.json")
+
+    @property
+    def snapshots(self) -> S3FolderLocation:
+        return _below(self.folder, "snapshots/")
+
+    def snapshot(self, snapshot_id: str) -> SnapshotFolder:
+        return SnapshotFolder(_below(self.snapshots, f"{snapshot_id}/"), self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An S3 location that the user owns; Airflow Variable ``custom_labels_workspace``."""
+
+    folder: S3FolderLocation
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """:raises RequestError: INVALID_S3_LOCATION"""
+        return cls(S3FolderLocation.parse(text))
+
+    def dataset(self, project: str, dataset_type: DatasetType) -> DatasetFolder:
+        return DatasetFolder(_below(self.folder, f"datasets/{project}/{dataset_type}/"), f"{project}-{dataset_type}")
+
+    def uploads(self, upload_id: str) -> S3FolderLocation:
+        return _below(self.folder, f"uploads/{upload_id}/")
+
+    def staging(self, run_slug: str) -> S3FolderLocation:
+        """:param run_slug: names the run, without a slash"""
+        return _below(self.folder, f"staging/{run_slug}/")
+
+
+def _below(folder: S3FolderLocation, path: str) -> S3FolderLocation:
+    return S3FolderLocation(folder.bucket, folder.prefix + path)
+
+
+def publish_snapshot(
+    session: S3Session,
+    dataset: DatasetFolder,
+    *,
+    as_of: datetime,
+    manifest: StoredObject,
+    ledger: StoredObject,
+    images: int,
+    details: dict[str, Any] | None = None,
+) -> SnapshotSummary:
+    """Make a snapshot of a staged manifest and ledger; the snapshot that is there already when it is the same.
+
+    :param manifest: anywhere in S3; copied within S3
+    :raises DatasetConflictError: SNAPSHOT_CONFLICT when the id belongs to a manifest with other bytes
+    :raises AccessError: what S3 answers
+    """
+    snapshot = dataset.snapshot(snapshot_id(as_of, manifest.sha256))
+    found = read_json(session, snapshot.summary, SnapshotSummary)
+    if found is None:
+        copy_object(session, manifest.uri, snapshot.manifest)
+        copy_object(session, ledger.uri, snapshot.ledger)
+        summary = SnapshotSummary(
+            snapshot_id=snapshot_id(as_of, manifest.sha256),
+            as_of=as_of.astimezone(UTC),
+            manifest=str(snapshot.manifest),
+            manifest_sha256=manifest.sha256,
+            manifest_size_bytes=manifest.size_bytes,
+            ledger=str(snapshot.ledger),
+            images=images,
+            details=details or {},
+        )
+        if put_json(session, snapshot.summary, summary, if_absent=True) is not None:
+            return summary
+        found = read_json(session, snapshot.summary, SnapshotSummary)
+    if found is None or found[0].manifest_sha256 != manifest.sha256:
+        raise DatasetConflictError(
+            "SNAPSHOT_CONFLICT",
+            f"{snapshot.folder} holds another manifest than the one that was just built.",
+            "Run again with another as_of, so that the snapshot gets an id of its own.",
+            location=str(snapshot.folder),
+        )
+    return found[0]
+
+
+def read_summary(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> SnapshotSummary | None:
+    """The summary of a snapshot; None where there is no whole snapshot.
+
+    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    """
+    found = read_json(session, dataset.snapshot(snapshot_id).summary, SnapshotSummary)
+    return found and found[0]
+
+
+def read_current(session: S3Session, dataset: DatasetFolder) -> tuple[CurrentSnapshot, str] | None:
+    """The registered snapshot and the ETag to hand to `write_current`; None before the first registration.
+
+    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    """
+    return read_json(session, dataset.current, CurrentSnapshot)
+
+
+def write_current(
+    session: S3Session, dataset: DatasetFolder, current: CurrentSnapshot, *, expected_etag: str | None
+) -> str:
+    """Name another registered snapshot, provided that no one did so since `read_current`; its new ETag.
+
+    :param expected_etag: from `read_current`; None where there was none
+    :raises DatasetConflictError: CURRENT_CHANGED
+    :raises AccessError: what S3 answers
+    """
+    etag = put_json(session, dataset.current, current, if_absent=expected_etag is None, if_match=expected_etag)
+    if etag is None:
+        raise DatasetConflictError(
+            "CURRENT_CHANGED",
+            f"{dataset.current} was changed by another run.",
+            "Look at what the other run registered, then run again.",
+            location=str(dataset.current),
+        )
+    return etag

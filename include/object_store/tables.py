@@ -1,0 +1,211 @@
+"""Parquet in S3, written and read row group by row group: listings and ledgers between the tasks of a Dag."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.custom_labels.ledger import LedgerPage, State
+from include.custom_labels.locations import S3Uri
+from include.custom_labels.objects import ObjectPage
+from include.custom_labels.reasons import Reason
+from include.object_store.ranged_reads import read_range
+from include.object_store.session import S3Session
+from include.object_store.streams import ObjectWriter, StoredObject, object_head
+
+PARQUET = "application/vnd.apache.parquet"
+ROW_GROUP_ROWS = 50_000
+PAGE_ROWS = 1_000
+_READ_AHEAD_BYTES = 1024 * 1024
+
+_OBJECT_FIELDS: list[pa.Field[Any]] = [
+    pa.field("key", pa.string(), nullable=False),
+    pa.field("size_bytes", pa.int64(), nullable=False),
+    pa.field("etag", pa.string(), nullable=False),
+    pa.field("last_modified", pa.string(), nullable=False),
+]
+LISTING_SCHEMA = pa.schema(_OBJECT_FIELDS)
+LEDGER_SCHEMA = pa.schema(
+    [
+        *_OBJECT_FIELDS,
+        pa.field("state", pa.string(), nullable=False),
+        pa.field("label", pa.string()),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+    ]
+)
+# Dictionaries pay where values repeat; every key and ETag is another one.
+_REPEATED = ["last_modified", "state", "label", "reason", "detail"]
+
+
+class TableWriter:
+    """Columns appended to a Parquet object that appears when the ``with`` block ends without an error.
+
+    :ivar stored: what was written, once the block has ended
+    """
+
+    def __init__(self, session: S3Session, uri: S3Uri, schema: pa.Schema) -> None:
+        self._object = ObjectWriter(session, uri, content_type=PARQUET)
+        self._schema = schema
+        repeated = [name for name in _REPEATED if name in schema.names]
+        self._parquet = pq.ParquetWriter(
+            self._object,  # type: ignore[arg-type]
+            schema,
+            compression="zstd",
+            use_dictionary=repeated,  # type: ignore[arg-type]
+        )
+        self._batches: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    @property
+    def stored(self) -> StoredObject | None:
+        return self._object.stored
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if failure[0] is None:
+            try:
+                self._write_row_group()
+                self._parquet.close()
+                self._object.close()
+            finally:
+                self._object.abort()
+        else:
+            self._object.abort()
+            # Its footer goes nowhere; left open, the writer would complain when it is collected.
+            self._parquet.is_open = False
+
+    def append(self, *columns: Iterable[object]) -> None:
+        """Add rows as columns in the order of the schema."""
+        batch = pa.record_batch(
+            [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)],
+            schema=self._schema,
+        )
+        self._batches.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= ROW_GROUP_ROWS:
+            self._write_row_group()
+
+    def _write_row_group(self) -> None:
+        if self._rows:
+            self._parquet.write_table(pa.Table.from_batches(self._batches, self._schema))
+            self._batches, self._rows = [], 0
+
+
+class _RangedFile(io.RawIOBase):
+    """An object as a file to seek in, for the Parquet reader."""
+
+    def __init__(self, session: S3Session, uri: S3Uri) -> None:
+        self._session = session
+        self._uri = uri
+        self._head = object_head(session, uri)
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._head.size_bytes}[whence]
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        stop = min(self._at + len(buffer), self._head.size_bytes)
+        if self._at >= stop:
+            return 0
+        data = read_range(self._session, self._uri, self._at, stop, etag=self._head.etag)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _read_columns(session: S3Session, uri: S3Uri) -> Iterator[list[list[Any]]]:
+    with (
+        io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file,
+        pq.ParquetFile(file) as table,
+    ):
+        for batch in table.iter_batches(PAGE_ROWS):
+            yield [column.to_pylist() for column in batch.columns]
+
+
+def write_pages(session: S3Session, uri: S3Uri, pages: Iterable[ObjectPage]) -> StoredObject:
+    """A listing as Parquet, with as much in memory as a row group.
+
+    :raises AccessError: what S3 answers; the object is not there then
+    """
+    with TableWriter(session, uri, LISTING_SCHEMA) as table:
+        for page in pages:
+            table.append(page.keys, page.sizes, page.etags, page.last_modified)
+    return _stored(table)
+
+
+def read_pages(session: S3Session, uri: S3Uri) -> Iterator[ObjectPage]:
+    """The pages of a listing that `write_pages` wrote, `PAGE_ROWS` rows each whatever they were before.
+
+    :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
+    """
+    for columns in _read_columns(session, uri):
+        yield ObjectPage(*columns)
+
+
+def append_ledger_page(table: TableWriter, page: LedgerPage) -> None:
+    """Add a page to a table of `LEDGER_SCHEMA`."""
+    objects = page.objects
+    table.append(
+        objects.keys,
+        objects.sizes,
+        objects.etags,
+        objects.last_modified,
+        page.states,
+        page.labels,
+        page.reasons,
+        page.details,
+        page.widths,
+        page.heights,
+    )
+
+
+def write_ledger(session: S3Session, uri: S3Uri, pages: Iterable[LedgerPage]) -> StoredObject:
+    """A ledger as Parquet, with as much in memory as a row group.
+
+    :raises AccessError: what S3 answers; the object is not there then
+    """
+    with TableWriter(session, uri, LEDGER_SCHEMA) as table:
+        for page in pages:
+            append_ledger_page(table, page)
+    return _stored(table)
+
+
+def read_ledger(session: S3Session, uri: S3Uri) -> Iterator[LedgerPage]:
+    """The pages of a ledger that `write_ledger` wrote, `PAGE_ROWS` rows each whatever they were before.
+
+    :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
+    """
+    for keys, sizes, etags, times, states, labels, reasons, *rest in _read_columns(session, uri):
+        yield LedgerPage(
+            ObjectPage(keys, sizes, etags, times),
+            [State(state) for state in states],
+            labels,
+            [Reason(reason) for reason in reasons],
+            *rest,
+        )
+
+
+def _stored(table: TableWriter) -> StoredObject:
+    if table.stored is None:
+        raise RuntimeError("a table was used before its with block ended")
+    return table.stored
