@@ -1,9 +1,8 @@
 """Every limit of Custom Labels datasets, once: value, unit and where it is written.
 
-Two things that the documentation leaves open are decided here. *15 MB* and *1 GB* are taken as binary for the
-hard limit, so that nothing is refused which Amazon Rekognition might accept; images above the decimal figure get
-a warning. The documentation gives image-level and localization datasets the same default of 250,000 images; only
-the image-level one can be raised, to 500,000, and only on request.
+What the documentation leaves open is decided here: *15 MB* and *1 GB* are binary for the hard limit, so that
+nothing is refused which Amazon Rekognition might accept, and images above the decimal figure get a warning.
+Both kinds of dataset have the same default of 250,000 images; only the image-level one can be raised, on request.
 """
 
 from __future__ import annotations
@@ -41,43 +40,37 @@ def _quota(name: str, value: int, unit: str, source: str) -> Quota:
     return quota
 
 
-IMAGE_SIDE_MIN = _quota("image_side_min", 64, "pixels", _GUIDE)
-IMAGE_SIDE_MAX = _quota("image_side_max", 4096, "pixels", _GUIDE)
-IMAGE_ASPECT_MAX = _quota("image_aspect_max", 20, "longer side / shorter side", _GUIDE)
-IMAGE_SIZE_MAX = _quota("image_size_max", 15 * 1024**2, "bytes", f"{_GUIDE}: 15 MB, read as binary")
-IMAGE_SIZE_WARNING = _quota("image_size_warning", 15 * 10**6, "bytes", f"{_GUIDE}: 15 MB, read as decimal")
+MIN_IMAGE_SIDE_PX = _quota("min_image_side_px", 64, "pixels", _GUIDE)
+MAX_IMAGE_SIDE_PX = _quota("max_image_side_px", 4096, "pixels", _GUIDE)
+MAX_ASPECT_RATIO = _quota("max_aspect_ratio", 20, "longer side / shorter side", _GUIDE)
+MAX_IMAGE_FILE_BYTES = _quota("max_image_file_bytes", 15 * 1024**2, "bytes", f"{_GUIDE}: 15 MB, read as binary")
+IMAGE_FILE_WARNING_BYTES = _quota("image_file_warning_bytes", 15 * 10**6, "bytes", f"{_GUIDE}: 15 MB, read as decimal")
 
-BOXES_PER_IMAGE_MAX = _quota("boxes_per_image_max", 50, "bounding boxes", _GUIDE)
-BOX_SCALING_SIDE = _quota("box_scaling_side", 1280, "pixels", f"{_ERRORS}: ERROR_BOUNDING_BOX_TOO_SMALL")
-BOX_SIDE_OVER = _quota("box_side_over", 1, "pixels after scaling", f"{_ERRORS}: ERROR_BOUNDING_BOX_TOO_SMALL")
+MAX_BOXES_PER_IMAGE = _quota("max_boxes_per_image", 50, "bounding boxes", _GUIDE)
+BOX_SCALING_SIDE_PX = _quota("box_scaling_side_px", 1280, "pixels", f"{_ERRORS}: ERROR_BOUNDING_BOX_TOO_SMALL")
+BOX_SIDE_OVER_PX = _quota("box_side_over_px", 1, "pixels after scaling", f"{_ERRORS}: ERROR_BOUNDING_BOX_TOO_SMALL")
 
-LABELS_PER_IMAGE_MAX = _quota("labels_per_image_max", 50, "labels", _GUIDE)
-LABELS_MIN_IMAGE_LEVEL = _quota("labels_min_image_level", 2, "labels", _GUIDE)
-LABELS_MIN_LOCALIZATION = _quota("labels_min_localization", 1, "labels", _GUIDE)
-LABELS_MAX = _quota("labels_max", 250, "labels", _GUIDE)
-LABEL_NAME_LENGTH_MAX = _quota("label_name_length_max", 255, "characters", f"{_MODEL}: DatasetLabel")
-TRAIN_IMAGES_PER_LABEL_MIN = _quota("train_images_per_label_min", 1, "images", _GUIDE)
-TEST_IMAGES_PER_LABEL_MAX = _quota("test_images_per_label_max", 1000, "images", _GUIDE)
-LABEL_OVERLAP_MIN = _quota("label_overlap_min", 50, "percent of the training labels", _RULES)
+MAX_LABELS_PER_IMAGE = _quota("max_labels_per_image", 50, "labels", _GUIDE)
+MIN_LABELS_IMAGE_LEVEL = _quota("min_labels_image_level", 2, "labels", _GUIDE)
+MIN_LABELS_LOCALIZATION = _quota("min_labels_localization", 1, "labels", _GUIDE)
+MAX_LABELS = _quota("max_labels", 250, "labels", _GUIDE)
+MAX_LABEL_NAME_LENGTH = _quota("max_label_name_length", 255, "characters", f"{_MODEL}: DatasetLabel")
+MIN_TRAIN_IMAGES_PER_LABEL = _quota("min_train_images_per_label", 1, "images", _GUIDE)
+MAX_TEST_IMAGES_PER_LABEL = _quota("max_test_images_per_label", 1000, "images", _GUIDE)
+MIN_LABEL_OVERLAP_PERCENT = _quota("min_label_overlap_percent", 50, "percent of the training labels", _RULES)
 
-MANIFEST_SIZE_MAX = _quota("manifest_size_max", 1024**3, "bytes", f"{_GUIDE}: 1 GB, read as binary")
-INVALID_LINES_MAX = _quota("invalid_lines_max", 20, "percent of all lines; more is refused", _RULES)
-JSON_LINE_LENGTH_MAX = _quota("json_line_length_max", 100_000, "characters", f"{_MODEL}: DatasetEntry")
-ATTRIBUTE_LENGTH_MAX = _quota("attribute_length_max", 20_000, "characters", f"{_GROUND_TRUTH}; not enforced")
+MAX_MANIFEST_BYTES = _quota("max_manifest_bytes", 1024**3, "bytes", f"{_GUIDE}: 1 GB, read as binary")
+MAX_INVALID_LINES_PERCENT = _quota("max_invalid_lines_percent", 20, "percent of all lines; more is refused", _RULES)
+MAX_JSON_LINE_LENGTH = _quota("max_json_line_length", 100_000, "characters", f"{_MODEL}: DatasetEntry")
+MAX_ATTRIBUTE_LENGTH = _quota("max_attribute_length", 20_000, "characters", f"{_GROUND_TRUTH}; not enforced")
 
-IMAGES_PER_DATASET_MAX = _quota("images_per_dataset_max", 250_000, "images", _GUIDE)
-IMAGES_PER_DATASET_ON_REQUEST = _quota(
-    "images_per_dataset_on_request", 500_000, "images, image-level labels only", _GUIDE
-)
-SMALL_REGION_TRAIN_IMAGES_MAX = _quota(
-    "small_region_train_images_max", 28_000, "images, Mumbai and London", _GUIDE
-)
-SMALL_REGION_TEST_IMAGES_MAX = _quota(
-    "small_region_test_images_max", 7_000, "images, Mumbai and London", _GUIDE
-)
-DATASETS_PER_PROJECT_AND_TYPE = _quota("datasets_per_project_and_type", 1, "datasets", _GUIDE)
-PROJECTS_MAX = _quota("projects_max", 100, "projects an account and Region", _GENERAL)
-DISTRIBUTED_SHARE = _quota("distributed_share", 20, "percent moved from train to test", _GUIDE)
+MAX_IMAGES = _quota("max_images", 250_000, "images", _GUIDE)
+MAX_IMAGES_ON_REQUEST = _quota("max_images_on_request", 500_000, "images, image-level labels only", _GUIDE)
+MAX_TRAIN_IMAGES_SMALL_REGION = _quota("max_train_images_small_region", 28_000, "images, Mumbai and London", _GUIDE)
+MAX_TEST_IMAGES_SMALL_REGION = _quota("max_test_images_small_region", 7_000, "images, Mumbai and London", _GUIDE)
+MAX_DATASETS_PER_TYPE = _quota("max_datasets_per_type", 1, "datasets", _GUIDE)
+MAX_PROJECTS = _quota("max_projects", 100, "projects an account and Region", _GENERAL)
+DISTRIBUTED_PERCENT = _quota("distributed_percent", 20, "percent moved from train to test", _GUIDE)
 
 REQUESTS_PER_SECOND = _quota(
     "requests_per_second", 5, "requests a second, for each operation, account and Region", _GENERAL
@@ -85,24 +78,22 @@ REQUESTS_PER_SECOND = _quota(
 TAG_REQUESTS_PER_SECOND = _quota(
     "tag_requests_per_second", 10, "requests a second, for each operation, account and Region", _GENERAL
 )
-PAGE_SIZE_MAX = _quota("page_size_max", 100, "entries a page", f"{_MODEL}: ListDatasetEntriesPageSize")
-UPDATE_BLOB_SIZE_MAX = _quota("update_blob_size_max", 5_242_880, "bytes", f"{_MODEL}: GroundTruthBlob")
-CONTAINS_LABELS_MAX = _quota("contains_labels_max", 10, "labels a filter", f"{_MODEL}: ContainsLabels")
-PROJECT_NAME_LENGTH_MAX = _quota("project_name_length_max", 255, "characters", f"{_MODEL}: ProjectName")
-BUCKET_NAME_LENGTH_MIN = _quota("bucket_name_length_min", 3, "characters", f"{_MODEL}: S3Bucket")
-BUCKET_NAME_LENGTH_MAX = _quota("bucket_name_length_max", 255, "characters", f"{_MODEL}: S3Bucket")
-OBJECT_KEY_SIZE_MAX = _quota(
-    "object_key_size_max", 1024, "bytes of UTF-8", "Amazon S3 User Guide, Object keys"
-)
-TAGS_MAX = _quota("tags_max", 200, "tags", f"{_MODEL}: TagMap")
+MAX_PAGE_SIZE = _quota("max_page_size", 100, "entries a page", f"{_MODEL}: ListDatasetEntriesPageSize")
+MAX_UPDATE_BLOB_BYTES = _quota("max_update_blob_bytes", 5_242_880, "bytes", f"{_MODEL}: GroundTruthBlob")
+MAX_CONTAINS_LABELS = _quota("max_contains_labels", 10, "labels a filter", f"{_MODEL}: ContainsLabels")
+MAX_PROJECT_NAME_LENGTH = _quota("max_project_name_length", 255, "characters", f"{_MODEL}: ProjectName")
+MIN_BUCKET_NAME_LENGTH = _quota("min_bucket_name_length", 3, "characters", f"{_MODEL}: S3Bucket")
+MAX_BUCKET_NAME_LENGTH = _quota("max_bucket_name_length", 255, "characters", f"{_MODEL}: S3Bucket")
+MAX_OBJECT_KEY_BYTES = _quota("max_object_key_bytes", 1024, "bytes of UTF-8", "S3 User Guide, Object keys")
+MAX_TAGS = _quota("max_tags", 200, "tags", f"{_MODEL}: TagMap")
 
-LOCAL_UPLOAD_BATCH_MAX = _quota(
-    "local_upload_batch_max",
+MAX_LOCAL_UPLOAD_IMAGES = _quota(
+    "max_local_upload_images",
     30,
     "images an upload",
-    "Custom Labels Developer Guide, Local computer; console only",
+    "Custom Labels Developer Guide, Local computer",
 )
-FINDING_SAMPLES_MAX = _quota("finding_samples_max", 20, "findings kept for each code", _OURS)
+MAX_FINDING_SAMPLES = _quota("max_finding_samples", 20, "findings kept for each code", _OURS)
 
 IMAGE_FORMATS: Final = ("PNG", "JPEG")
 
@@ -112,9 +103,9 @@ SMALL_REGIONS: Final = {"ap-south-1": "Asia Pacific (Mumbai)", "eu-west-2": "Eur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """The limits that depend on the Region. ``train_images`` and ``test_images`` bound the lines of a manifest.
+    """The limits that depend on the Region: images of a dataset, which are the lines of its manifest.
 
-    ``train_images_on_request`` and ``test_images_on_request`` hold for image-level labels after a quota increase.
+    The two ``…_on_request`` hold for image-level labels after AWS has raised the quota.
     """
 
     region: str
@@ -129,9 +120,9 @@ class Quotas:
 
 
 def regional_quotas(region: str) -> Quotas:
-    """The image quotas of a Region by its code, such as ``eu-west-2``. Any other Region has the general ones."""
+    """The image quotas of a Region, by its code, such as ``eu-west-2``. Unknown Regions have the general ones."""
     if region in SMALL_REGIONS:
-        train, test = SMALL_REGION_TRAIN_IMAGES_MAX.value, SMALL_REGION_TEST_IMAGES_MAX.value
+        train, test = MAX_TRAIN_IMAGES_SMALL_REGION.value, MAX_TEST_IMAGES_SMALL_REGION.value
         return Quotas(
             region=region,
             train_images=train,
@@ -139,7 +130,7 @@ def regional_quotas(region: str) -> Quotas:
             train_images_on_request=train,
             test_images_on_request=test,
         )
-    images, on_request = IMAGES_PER_DATASET_MAX.value, IMAGES_PER_DATASET_ON_REQUEST.value
+    images, on_request = MAX_IMAGES.value, MAX_IMAGES_ON_REQUEST.value
     return Quotas(
         region=region,
         train_images=images,
