@@ -20,7 +20,7 @@ import psutil
 
 from demo.errors import DemoError
 
-END_DEADLINE_S = 30.0
+END_DEADLINE_S = 20.0
 KILL_DEADLINE_S = 10.0
 
 

@@ -6,8 +6,11 @@ Airflow reads its settings when it is first imported, so they are set here, befo
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -27,3 +30,7 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 
 pytest_plugins = ["tests.fixtures.local_aws", "tests.fixtures.airflow_database"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_airflow_home, ignore_errors=True)
