@@ -9,11 +9,11 @@ from include.custom_labels.file_names import IMAGE_EXTENSIONS
 from include.custom_labels.image_headers import ImageFormat, ImageHeader, NotAnImage
 from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, State
 from include.custom_labels.quotas import (
-    IMAGE_ASPECT_MAX,
-    IMAGE_SIDE_MAX,
-    IMAGE_SIDE_MIN,
-    IMAGE_SIZE_MAX,
-    IMAGE_SIZE_WARNING,
+    IMAGE_FILE_WARNING_BYTES,
+    MAX_ASPECT_RATIO,
+    MAX_IMAGE_FILE_BYTES,
+    MAX_IMAGE_SIDE_PX,
+    MIN_IMAGE_SIDE_PX,
 )
 from include.custom_labels.reasons import Reason
 
@@ -24,13 +24,13 @@ def image_fault(header: ImageHeader, size_bytes: int) -> NotAnImage | None:
     """The first limit that the image breaks, or None."""
     short, long = sorted((header.width, header.height))
     size = f"{header.width}×{header.height} pixels"
-    if size_bytes > IMAGE_SIZE_MAX.value:
+    if size_bytes > MAX_IMAGE_FILE_BYTES.value:
         return NotAnImage(Reason.FILE_TOO_LARGE, f"{size_bytes:,} bytes")
-    if short < IMAGE_SIDE_MIN.value:
+    if short < MIN_IMAGE_SIDE_PX.value:
         return NotAnImage(Reason.SIDE_TOO_SHORT, size)
-    if long > IMAGE_SIDE_MAX.value:
+    if long > MAX_IMAGE_SIDE_PX.value:
         return NotAnImage(Reason.SIDE_TOO_LONG, size)
-    if long > IMAGE_ASPECT_MAX.value * short:
+    if long > MAX_ASPECT_RATIO.value * short:
         return NotAnImage(Reason.ASPECT_TOO_EXTREME, size)
     return None
 
@@ -82,6 +82,6 @@ def _remark(page: LedgerPage, at: int, header: ImageHeader) -> None:
     remarks = []
     if odd := contradiction(page.objects.keys[at], header.format):
         remarks.append(f"{Reason.NAME_CONTRADICTS_CONTENT}: {odd}")
-    if page.objects.sizes[at] > IMAGE_SIZE_WARNING.value:
+    if page.objects.sizes[at] > IMAGE_FILE_WARNING_BYTES.value:
         remarks.append(f"{Reason.LARGE_FILE}: {page.objects.sizes[at]:,} bytes")
     page.details[at] = "; ".join(remarks)

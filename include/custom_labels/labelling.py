@@ -11,7 +11,7 @@ from include.custom_labels.file_names import skip_reasons
 from include.custom_labels.folders import label_runs
 from include.custom_labels.ledger import LedgerPage, State
 from include.custom_labels.objects import ObjectPage
-from include.custom_labels.quotas import LABEL_NAME_LENGTH_MAX
+from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
 from include.custom_labels.reasons import Reason
 
 
@@ -65,7 +65,7 @@ class FolderLabelling:
             nameless = "/" in key[len(self.prefix) :]
             return State.UNLABELLED, None, Reason.EMPTY_FOLDER_NAME if nameless else Reason.AT_FOLDER_LEVEL
         label = self.label_aliases.get(folder, folder)
-        if len(label) > LABEL_NAME_LENGTH_MAX.value:
+        if len(label) > MAX_LABEL_NAME_LENGTH.value:
             return State.REJECTED, label, Reason.LABEL_TOO_LONG
         if "\n" in label:
             return State.REJECTED, label, Reason.LABEL_NOT_ALLOWED
