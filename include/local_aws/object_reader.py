@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -122,7 +122,7 @@ class S3ObjectReader:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 403:
                 raise ObjectForbiddenError(key) from error
             raise ObjectMissingError(key) from error
-        with response["Body"] as body:
+        with closing(response["Body"]) as body:
             yield ObjectBody(size_bytes=response["ContentLength"], chunks=body.iter_chunks(_CHUNK_BYTES))
 
     def image_facts(self, images: list[tuple[str, str]], *, header: bool) -> list[ImageFacts | None]:
