@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import track
 
 from demo.errors import DemoError
-from demo.folder_copy import copy_folder
+from demo.folder_copy import copy_files, find_files
 from demo.folder_import import ImportRecord, import_folder, project_name
 from demo.pictures import draw_sample_tree
 from demo.processes import interrupts_as_errors
 from demo.report import print_import, print_log_tail, shown_path
-from demo.services import ADMIN, IMAGES_BUCKET, Services
+from demo.services import ADMIN, IMAGES_BUCKET, Services, forget_aws_settings
 from demo.settings import Settings
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -32,13 +32,14 @@ def run(
 ) -> None:
     """Start everything, import a folder of images, print the result."""
     with _demo() as (settings, say):
+        folder = Path(images).expanduser().resolve() if images else draw_sample_tree(settings.demo_dir / "images")
+        files = find_files(folder)
         services = Services(settings, say=say)
         services.up()
-        folder = Path(images).expanduser().resolve() if images else draw_sample_tree(settings.demo_dir / "images")
         prefix = f"{folder.name}/"
         s3_folder = f"s3://{IMAGES_BUCKET}/{prefix}"
         record = ImportRecord(settings.demo_dir)
-        copied = copy_folder(folder, services.s3(), bucket=IMAGES_BUCKET, prefix=prefix, track=_track)
+        copied = copy_files(files, services.s3(), bucket=IMAGES_BUCKET, prefix=prefix, track=_track)
         say(f"{s3_folder}: {copied.files:,} files, {copied.uploaded:,} uploaded, {copied.deleted:,} deleted")
         if copied.changed:
             # If the import fails, the next call must not take the result of an older tree for this one's.
@@ -77,6 +78,7 @@ def _demo() -> Iterator[tuple[Settings, Callable[[str], None]]]:
     def say(text: str) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
+    forget_aws_settings(os.environ)
     try:
         settings = Settings.from_environment(os.environ)
         settings.demo_dir.mkdir(parents=True, exist_ok=True)

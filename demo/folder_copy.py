@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,23 +34,39 @@ class FolderCopy:
         return bool(self.uploaded or self.deleted)
 
 
-def copy_folder(
-    folder: Path,
+def find_files(folder: Path) -> dict[str, Path]:
+    """Every file below ``folder`` by its relative path, sorted.
+
+    :raises DemoError: when ``folder`` is missing or empty, or a file name is not UTF-8 and so cannot be a key.
+    """
+    if not folder.is_dir():
+        raise DemoError(f"{folder} is not a folder. Name one that holds images: make demo IMAGES=path")
+    files: dict[str, Path] = {}
+    for parent, _, names in os.walk(folder, onerror=_refuse):
+        for name in names:
+            path = Path(parent, name)
+            if path.is_file():
+                files[_key_name(path.relative_to(folder))] = path
+    if not files:
+        raise DemoError(f"{folder} has no files in it.")
+    return dict(sorted(files.items()))
+
+
+def copy_files(
+    files: Mapping[str, Path],
     s3: S3Client,
     *,
     bucket: str,
     prefix: str,
     track: Callable[[Iterable[Any], int], Iterable[Any]],
 ) -> FolderCopy:
-    """Make ``s3://bucket/prefix`` equal to ``folder``; files that are there already are not sent again.
+    """Make ``s3://bucket/prefix`` hold exactly ``files``; those that are there already are not sent again.
 
     ``track(iterable, total)`` may show progress.
-
-    :raises DemoError: when ``folder`` is missing or empty, or a file name is not UTF-8 and so cannot be a key.
     """
-    files = {f"{prefix}{name}": path for name, path in _files(folder).items()}
+    sources = {f"{prefix}{name}": path for name, path in files.items()}
     present = _objects(s3, bucket, prefix)
-    stale = sorted(present.keys() - files.keys())
+    stale = sorted(present.keys() - sources.keys())
     for start in range(0, len(stale), 1000):
         objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in stale[start : start + 1000]]
         s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
@@ -65,22 +81,8 @@ def copy_folder(
         return True
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        uploaded = sum(track(pool.map(send, files.items()), len(files)))
+        uploaded = sum(track(pool.map(send, sources.items()), len(sources)))
     return FolderCopy(files=len(files), uploaded=uploaded, deleted=len(stale))
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise DemoError(f"{folder} is not a folder. Name one that holds images: make demo IMAGES=path")
-    files: dict[str, Path] = {}
-    for parent, _, names in os.walk(folder, onerror=_refuse):
-        for name in names:
-            path = Path(parent, name)
-            if path.is_file():
-                files[_key_name(path.relative_to(folder))] = path
-    if not files:
-        raise DemoError(f"{folder} has no files in it.")
-    return dict(sorted(files.items()))
 
 
 def _refuse(error: OSError) -> None:

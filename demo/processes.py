@@ -151,27 +151,40 @@ def interrupts_as_errors() -> Iterator[None]:
 
 
 def _end_session(process: Process) -> None:
+    # A child that went into a session of its own (SeaweedFS) is its parent's to end; only at the deadline is it ours.
+    detached = _detached(process)
     asked: set[int] = set()
 
-    def gone() -> bool:
+    def left() -> list[psutil.Process]:
         _reap(process.pid)
-        members = process.members()
-        for member in members:
+        return [*process.members(), *(child for child in detached if child.is_running() and not _is_zombie(child))]
+
+    def gone() -> bool:
+        for member in process.members():
             if member.pid not in asked:
                 asked.add(member.pid)
                 _send(member, signal.SIGTERM)
-        return not members
+        return not left()
 
     def killed() -> bool:
-        _reap(process.pid)
-        members = process.members()
-        for member in members:
+        for member in left():
             _send(member, signal.SIGKILL)
-        return not members
+        return not left()
 
     if not (wait_until(gone, deadline_s=END_DEADLINE_S) or wait_until(killed, deadline_s=KILL_DEADLINE_S)):
-        left = ", ".join(str(member.pid) for member in process.members())
-        raise DemoError(f"{process.name} did not end; these processes are left: {left}")
+        pids = ", ".join(str(member.pid) for member in left())
+        raise DemoError(f"{process.name} did not end; these processes are left: {pids}")
+
+
+def _detached(process: Process) -> list[psutil.Process]:
+    if not process.is_running():
+        return []
+    members = {member.pid for member in process.members()}
+    try:
+        descendants = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return [child for child in descendants if child.pid not in members]
 
 
 def _send(process: psutil.Process, signal_number: signal.Signals) -> None:

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -228,9 +228,24 @@ class Services:
         )
 
 
+# A profile, an endpoint or credentials of the caller's would lead to a real account.
+NO_AWS_SETTINGS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def forget_aws_settings(environment: MutableMapping[str, str]) -> None:
+    """Leave nothing of the caller's AWS settings in ``environment``."""
+    for name in [name for name in environment if name.startswith("AWS_")]:
+        del environment[name]
+    environment.update(NO_AWS_SETTINGS)
+
+
 def _environment(**own: str) -> dict[str, str]:
-    # The caller's own Airflow and AWS settings would lead to another database or to a real account.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    forget_aws_settings(inherited)
     loopback = "127.0.0.1,localhost"
     return {
         **inherited,
