@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
+from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse, HTTPHeaders
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import get_cert_path
@@ -42,24 +43,31 @@ class _Bucket:
     """A bucket's address and how requests to it are signed, as botocore worked them out."""
 
     url: str
+    pool: urllib3.PoolManager
     signer: RequestSigner
     signing_name: str
     region: str
+    is_signed: bool
 
     def headers(self, url: str) -> dict[str, str]:
         """The signed headers of a GET; credentials are asked for anew, so that botocore can renew them."""
+        if not self.is_signed:
+            return {}
         request = AWSRequest(method="GET", url=url)
-        self.signer.sign("ListObjectsV2", request, region_name=self.region, signing_name=self.signing_name)
+        self._auth().add_auth(request)
         return dict(request.headers.items())
 
     def credentials(self) -> S3Credential:
-        keys = self.signer.get_auth_instance(self.signing_name, self.region, "s3v4").credentials
+        keys = self._auth().credentials
         return {
             "access_key_id": keys.access_key,
             "secret_access_key": keys.secret_key,
             "token": keys.token,
             "expires_at": datetime.now(UTC) + _CREDENTIAL_LIFETIME,
         }
+
+    def _auth(self) -> Any:
+        return self.signer.get_auth_instance(self.signing_name, self.region, "s3v4")
 
 
 class S3Session:
@@ -78,7 +86,6 @@ class S3Session:
         self._lock = threading.Lock()
         self._buckets: dict[str, _Bucket] = {}
         self._stores: dict[str, S3Store] = {}
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def get(self, bucket: str, query: Mapping[str, str], place: object) -> urllib3.BaseHTTPResponse:
         """A signed GET on the bucket itself, repeated with backoff and jitter while S3 is busy or away.
@@ -93,7 +100,7 @@ class S3Session:
         except (BotoCoreError, ClientError) as error:
             raise error_of_boto3(error, place) from error
         try:
-            response = self._pool(endpoint.url).request("GET", url, headers=headers)
+            response = endpoint.pool.request("GET", url, headers=headers)
         except HTTPError as error:
             raise unreachable(error, place) from error
         if response.status != 200:
@@ -115,7 +122,7 @@ class S3Session:
             "aws_endpoint_url_s3": f"{address.scheme}://{address.netloc}",
             "virtual_hosted_style_request": not address.path.strip("/"),
             "region": endpoint.region,
-            "skip_signature": False,
+            "skip_signature": not endpoint.is_signed,
         }
         client_options: ClientConfig = {
             "allow_http": address.scheme == "http",
@@ -123,15 +130,7 @@ class S3Session:
         }
         return S3Store(bucket, config=config, client_options=client_options, credential_provider=endpoint.credentials)
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        scheme = urlsplit(url).scheme
-        proxy = get_environ_proxies(url).get(scheme)
-        with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._make_pool(proxy)
-            return self._pools[proxy]
-
-    def _make_pool(self, proxy: str | None) -> urllib3.PoolManager:
+    def _make_pool(self, url: str) -> urllib3.PoolManager:
         settings: dict[str, Any] = {
             "maxsize": self._max_connections,
             "timeout": urllib3.Timeout(connect=10, read=60),
@@ -149,6 +148,7 @@ class S3Session:
                 raise_on_redirect=False,
             ),
         }
+        proxy = get_environ_proxies(url).get(urlsplit(url).scheme)
         return urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
 
     def _bucket(self, name: str) -> _Bucket:
@@ -184,9 +184,12 @@ class S3Session:
         finally:
             events.unregister("before-sign.s3.ListObjectsV2", on_sign)
             events.unregister("before-send.s3.ListObjectsV2", on_send)
+        url = signing["url"].partition("?")[0]
         return _Bucket(
-            url=signing["url"].partition("?")[0],
+            url=url,
+            pool=self._make_pool(url),
             signer=signing["request_signer"],
             signing_name=signing["signing_name"],
             region=signing["region_name"],
+            is_signed=signing["signature_version"] != UNSIGNED,
         )

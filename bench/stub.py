@@ -1,0 +1,308 @@
+"""A fast S3 to measure clients with: listings rendered once, settable latency, jitter and share of 503 answers.
+
+It checks no signature and keeps what it is given in memory. It answers what the contenders ask: ListObjectsV2,
+ranged GET, HEAD, PUT and multipart uploads. ``python -m bench.stub`` runs it as a process of its own and prints its
+port; `running_stub` runs it in a thread, for tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import random
+import re
+import threading
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from bench.fixture import LAST_MODIFIED, all_keys, content_number, contents
+
+MAX_KEYS = 1000
+_NO_HEADERS: Mapping[str, str] = {}
+_HTTP_DATE = "Sun, 22 Nov 2026 20:00:00 GMT"
+_REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 403: "Forbidden", 404: "Not Found",
+            301: "Moved Permanently", 412: "Precondition Failed", 416: "Range Not Satisfiable",
+            503: "Slow Down", 500: "Internal Server Error"}  # fmt: skip
+
+
+@dataclass(slots=True)
+class StoredBody:
+    """An object that was put, or that stands for a fixture's key."""
+
+    data: bytes
+    etag: str
+
+
+@dataclass(slots=True)
+class Stub:
+    """The state of the store.
+
+    :ivar keys: what the bucket lists, in key order
+    :ivar latency_s: added to each answer
+    :ivar jitter_s: at most so much more
+    :ivar busy_share: share of answers that are 503
+    :ivar faults: answers for the next requests: an HTTP status, or 0 to drop the connection; then as usual
+    :ivar requests: every request line seen, while `is_recording`
+    """
+
+    keys: Sequence[str]
+    bucket: str
+    objects: dict[str, StoredBody] = field(default_factory=dict)
+    latency_s: float = 0.0
+    jitter_s: float = 0.0
+    busy_share: float = 0.0
+    faults: deque[int] = field(default_factory=deque)
+    requests: list[str] = field(default_factory=list)
+    is_recording: bool = False
+    url: str = ""
+    uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    chance: random.Random = field(default_factory=lambda: random.Random(20261122))
+    listings: dict[str, bytes] = field(default_factory=dict)
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes | None:
+        """The whole HTTP answer; None drops the connection."""
+        if self.is_recording:
+            self.requests.append(f"{method} {target}")
+        if target.startswith("/-/"):
+            return self._set(target)
+        if self.faults:
+            status = self.faults.popleft()
+            return _error(status, "SlowDown" if status == 503 else "InternalError") if status else None
+        if self.busy_share and self.chance.random() < self.busy_share:
+            return _error(503, "SlowDown")
+        path, _, query = target.partition("?")
+        bucket, _, key = path[1:].partition("/")
+        if bucket != self.bucket:
+            return _error(404, "NoSuchBucket")
+        if not key:
+            # Rendered once: what a client asks for again is sent again.
+            if target not in self.listings:
+                self.listings[target] = self._list(query)
+            return self.listings[target]
+        return self._object(method, unquote(key), parse_qs(query, keep_blank_values=True), headers, body)
+
+    def _set(self, target: str) -> bytes:
+        settings = {name: float(value[0]) for name, value in parse_qs(urlsplit(target).query).items()}
+        self.latency_s = settings.get("latency_ms", 0.0) / 1000
+        self.jitter_s = settings.get("jitter_ms", 0.0) / 1000
+        self.busy_share = settings.get("busy_share", 0.0)
+        return _http(200, b"")
+
+    def _list(self, query: str) -> bytes:
+        asked = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        prefix = asked.get("prefix", "")
+        delimiter = asked.get("delimiter", "")
+        first = bisect_left(self.keys, prefix)
+        last = bisect_left(self.keys, prefix + "\U0010ffff", lo=first)
+        if "start-after" in asked:
+            first = max(first, bisect_right(self.keys, asked["start-after"]))
+        at = int(asked["continuation-token"]) if "continuation-token" in asked else first
+        keys: list[str] = []
+        folders: list[str] = []
+        limit = min(int(asked.get("max-keys", MAX_KEYS)), MAX_KEYS)
+        while at < last and len(keys) + len(folders) < limit:
+            folder, slash, _ = self.keys[at][len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
+            if slash:
+                folders.append(prefix + folder + slash)
+                at = bisect_left(self.keys, folders[-1] + "\U0010ffff", lo=at)
+            else:
+                keys.append(self.keys[at])
+                at += 1
+        return _http(200, self._render(asked, keys, folders, at if at < last else None))
+
+    def _render(self, asked: dict[str, str], keys: list[str], folders: list[str], following: int | None) -> bytes:
+        encode = _url_encoded if asked.get("encoding-type") == "url" else escape
+        parts = [
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<Name>{self.bucket}</Name><Prefix>{encode(asked.get('prefix', ''))}</Prefix>"
+            f"<KeyCount>{len(keys) + len(folders)}</KeyCount><MaxKeys>{MAX_KEYS}</MaxKeys>"
+        ]
+        if "encoding-type" in asked:
+            parts.append("<EncodingType>url</EncodingType>")
+        parts.append(f"<IsTruncated>{'true' if following is not None else 'false'}</IsTruncated>")
+        if following is not None:
+            parts.append(f"<NextContinuationToken>{following}</NextContinuationToken>")
+        for key in keys:
+            found = self.objects.get(key) or _fixture_body(content_number(key))
+            parts.append(
+                f"<Contents><Key>{encode(key)}</Key><LastModified>{LAST_MODIFIED}.000Z</LastModified>"
+                f"<ETag>&quot;{found.etag}&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
+                f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{len(found.data)}</Size>"
+                "<StorageClass>STANDARD</StorageClass></Contents>"
+            )
+        parts += [f"<CommonPrefixes><Prefix>{encode(folder)}</Prefix></CommonPrefixes>" for folder in folders]
+        parts.append("</ListBucketResult>")
+        return "".join(parts).encode()
+
+    def _object(
+        self, method: str, key: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes
+    ) -> bytes:
+        if method in ("GET", "HEAD"):
+            return self._read(method, key, headers)
+        if method == "POST" and "uploads" in query:
+            upload = f"upload-{len(self.uploads)}"
+            self.uploads[upload] = {}
+            return _http(200, f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId>"
+                              "</InitiateMultipartUploadResult>".encode())  # fmt: skip
+        upload = query.get("uploadId", [""])[0]
+        if method == "PUT" and upload:
+            self.uploads[upload][int(query["partNumber"][0])] = body
+            return _http(200, b"", {"ETag": f'"{len(body)}"'})
+        if method == "DELETE":
+            self.uploads.pop(upload, None)
+            return _http(204, b"")
+        if headers.get("if-none-match") == "*" and key in self.objects:
+            return _error(412, "PreconditionFailed")
+        if method == "POST":
+            parts = self.uploads.pop(upload)
+            self.objects[key] = StoredBody(b"".join(parts[number] for number in sorted(parts)), "multipart")
+            return _http(200, b'<CompleteMultipartUploadResult><ETag>"multipart"</ETag>'
+                              b"</CompleteMultipartUploadResult>")  # fmt: skip
+        stored = StoredBody(body, hashlib.md5(body, usedforsecurity=False).hexdigest())
+        self.objects[key] = stored
+        return _http(200, b"", {"ETag": f'"{stored.etag}"'})
+
+    def _read(self, method: str, key: str, headers: dict[str, str]) -> bytes:
+        found = self.objects.get(key)
+        if found is None:
+            at = bisect_left(self.keys, key)
+            if at == len(self.keys) or self.keys[at] != key:
+                return _error(404, "NoSuchKey")
+            found = _fixture_body(content_number(key))
+        if headers.get("if-match", f'"{found.etag}"') != f'"{found.etag}"':
+            return _error(412, "PreconditionFailed")
+        size = len(found.data)
+        about = {"ETag": f'"{found.etag}"', "Last-Modified": _HTTP_DATE, "Accept-Ranges": "bytes"}
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))
+        if not asked:
+            return _http(200, found.data, about, is_head=method == "HEAD")
+        start, stop = int(asked[1]), min(int(asked[2] or size) + 1, size)
+        if start >= size:
+            return _error(416, "InvalidRange")
+        about["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        return _http(206, found.data[start:stop], about)
+
+
+@lru_cache
+def _fixture_body(number: int) -> StoredBody:
+    content = contents()[number]
+    return StoredBody(content.data, content.etag)
+
+
+def _url_encoded(key: str) -> str:
+    return quote(key, safe="/*-._ ").replace(" ", "+")
+
+
+def _http(status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS, *, is_head: bool = False) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", f"Content-Length: {len(body)}", "x-amz-request-id: STUB"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if is_head else body)
+
+
+def _error(status: int, code: str) -> bytes:
+    return _http(
+        status, f"<Error><Code>{code}</Code><Message>{code}</Message><RequestId>STUB</RequestId></Error>".encode()
+    )
+
+
+class _Connection(asyncio.Protocol):
+    """HTTP/1.1, one request after the other."""
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+        self._received = bytearray()
+        self._head: tuple[str, str, dict[str, str]] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while self._head or (end := self._received.find(b"\r\n\r\n")) >= 0:
+            if self._head is None:
+                self._head = _parse_head(self._received[:end].decode("latin-1"))
+                del self._received[: end + 4]
+                if "100-continue" in self._head[2].get("expect", ""):
+                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            method, target, headers = self._head
+            length = int(headers.get("content-length", 0))
+            if len(self._received) < length:
+                return
+            body = bytes(self._received[:length])
+            del self._received[:length]
+            self._head = None
+            self._answer(self._stub.answer(method, target, headers, body))
+
+    def _answer(self, answer: bytes | None) -> None:
+        delay_s = self._stub.latency_s
+        if delay_s:
+            delay_s += self._stub.chance.random() * self._stub.jitter_s
+            asyncio.get_running_loop().call_later(delay_s, self._send, answer)
+        else:
+            self._send(answer)
+
+    def _send(self, answer: bytes | None) -> None:
+        if answer is None:
+            self._transport.abort()
+        elif not self._transport.is_closing():
+            self._transport.write(answer)
+
+
+def _parse_head(text: str) -> tuple[str, str, dict[str, str]]:
+    request, *lines = text.split("\r\n")
+    method, target, _ = request.split(" ", 2)
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    return method, target, headers
+
+
+async def _serve(stub: Stub) -> asyncio.Server:
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(stub), "127.0.0.1", 0, backlog=512)
+    stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    return server
+
+
+@contextmanager
+def running_stub(keys: Sequence[str], bucket: str) -> Iterator[Stub]:
+    """A stub in a thread of this process.
+
+    :param keys: in any order
+    """
+    stub = Stub(sorted(keys), bucket, is_recording=True)
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(_serve(stub))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield stub
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _main(images: int, bucket: str) -> None:
+    stub = Stub(all_keys(images), bucket)
+    server = await _serve(stub)
+    print(stub.url, flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, required=True)
+    parser.add_argument("--bucket", required=True)
+    arguments = parser.parse_args()
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_main(arguments.images, arguments.bucket))
