@@ -9,6 +9,7 @@ files*; SageMaker Developer Guide, *Labeling job output data*.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple
 
@@ -26,7 +27,7 @@ SERVICE_PREFIX: Final = "cl-"
 """What Amazon Rekognition writes into the lines that it lists: these members, and names that start like this."""
 
 _Share = Annotated[int, msgspec.Meta(ge=0, le=1)] | Annotated[float, msgspec.Meta(ge=0, le=1)]
-_ClassificationValue = int | Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]+$")]
+_INTEGER_TEXT = re.compile(r"-?[0-9]+", re.ASCII)
 
 
 class ImageLevelMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,10 +151,10 @@ def read_attribute(name: str, value: object, metadata: object) -> ImageLabel | B
     """
     metadata_name = name + METADATA_SUFFIX
     kind = metadata.get("type") if isinstance(metadata, dict) else None
+    if kind == IMAGE_CLASSIFICATION and not _is_integer(value):
+        return AttributeFault(Code.ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT, name, "not an integer")
     try:
-        if kind == IMAGE_CLASSIFICATION:
-            msgspec.convert(value, _ClassificationValue)
-        elif kind == OBJECT_DETECTION:
+        if kind == OBJECT_DETECTION:
             boxes = msgspec.convert(value, Boxes)
     except msgspec.ValidationError as error:
         return AttributeFault(Code.ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT, name, str(error))
@@ -168,6 +169,13 @@ def read_attribute(name: str, value: object, metadata: object) -> ImageLabel | B
         return AttributeFault(Code.ERROR_UNSUPPORTED_USE_CASE_TYPE, metadata_name, f"type is {kind!r}")
     detail = "type is missing or no text" if isinstance(metadata, dict) else "not an object"
     return AttributeFault(Code.ERROR_INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT, metadata_name, detail)
+
+
+def _is_integer(value: object) -> bool:
+    """The guide asks for an integer and gives it no meaning; Ground Truth also writes it as text."""
+    if isinstance(value, str):
+        return _INTEGER_TEXT.fullmatch(value) is not None
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def without_service_members(line: Mapping[str, object]) -> dict[str, object]:

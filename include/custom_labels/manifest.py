@@ -241,13 +241,18 @@ def submission_line(data: bytes) -> bytes:
     return _ENCODER.encode(without_service_members(line)) + b"\n"
 
 
+def read_creation_date(text: str) -> datetime | None:
+    """The date and time in any of the forms that Ground Truth jobs write, or None where the text is none."""
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return None
+
+
 def canonical_creation_date(text: str) -> str | None:
     """``YYYY-MM-DDTHH:MM:SS`` in UTC, or None where the text is no date and time. Without an offset it is UTC."""
-    if len(text) <= len("2026-11-22"):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    moment = read_creation_date(text)
+    if moment is None:
         return None
     if moment.tzinfo is not None:
         try:
