@@ -48,6 +48,9 @@ from botocore.exceptions import (
     TokenRetrievalError,
     WaiterError,
 )
+from botocore.exceptions import (
+    ConnectionError as BotocoreConnectionError,
+)
 
 
 class RekognitionDatasetError(AirflowException):
@@ -451,6 +454,7 @@ BOTOCORE_ERRORS: tuple[tuple[type[BotoCoreError], type[RekognitionDatasetError]]
     (TokenRetrievalError, RekognitionCredentialsError),
     (ParamValidationError, RekognitionInvalidRequestError),
     (NoRegionError, RekognitionInvalidRequestError),
+    (BotocoreConnectionError, RekognitionUnreachableError),
     (HTTPClientError, RekognitionUnreachableError),
 )
 
