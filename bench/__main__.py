@@ -1,0 +1,323 @@
+"""``python -m bench``: the project's data plane against S3Hook and boto3, on an S3 stub.
+
+How it measures, and what it does not show, is in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.measurement import (
+    Run,
+    StubTooSlowError,
+    check_output,
+    measure,
+    preload,
+    set_stub,
+    spread,
+    stub,
+    stub_keys_per_second,
+)
+
+RESULTS = Path(__file__).parent / "results"
+STUB_FACTOR = 5
+_PACKAGES = ("apache-airflow", "apache-airflow-providers-amazon", "boto3", "botocore", "urllib3", "obstore",
+             "msgspec", "pyarrow")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Ours against a peer, on equal work.
+
+    :ivar targets: least ratio, by ``wall`` and ``cpu``
+    :ivar gates: the same for continuous integration: with slack, and CPU only
+    """
+
+    title: str
+    ours: str
+    peer: str
+    images: int
+    full_images: int
+    latency_ms: float
+    targets: dict[str, float]
+    gates: dict[str, float] = field(default_factory=dict)
+
+
+# Sizes for `make bench` keep it under two minutes: the peer takes nine tenths of the time.
+COMPARISONS = (
+    Comparison(
+        title="manifest, 0 ms",
+        ours="our_manifest",
+        peer="hook_manifest",
+        images=25_000,
+        full_images=100_000,
+        latency_ms=0,
+        targets={"wall": 25, "cpu": 15},
+        gates={"cpu": 12},
+    ),
+    Comparison(
+        title="manifest, validation, ledger, 0 ms",
+        ours="our_manifest_validated",
+        peer="hook_manifest",
+        images=25_000,
+        full_images=100_000,
+        latency_ms=0,
+        targets={"wall": 12},
+        gates={"cpu": 8},
+    ),
+    Comparison(
+        title="manifest, 80 ms",
+        ours="our_manifest",
+        peer="hook_manifest",
+        images=40_000,
+        full_images=100_000,
+        latency_ms=80,
+        targets={"wall": 15, "cpu": 15},
+    ),
+    Comparison(
+        title="image headers, 0 ms",
+        ours="our_probe",
+        peer="boto3_probe",
+        images=1_000,
+        full_images=5_000,
+        latency_ms=0,
+        targets={"wall": 10},
+        gates={"cpu": 5},
+    ),
+)
+VALIDATOR_LINES = 100_000
+VALIDATOR_LINES_PER_S = 200_000
+MEMORY_IMAGES = (1_000_000, 3_000_000)
+PEAK_RSS_MB = 300
+PEAK_GROWTH = 1.1
+
+console = Console()
+if not console.is_terminal:
+    console = Console(width=170)
+
+
+def main(
+    *,
+    full: Annotated[bool, typer.Option("--full", help="100,000 images everywhere, and memory to 3,000,000.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="CPU ratios only; exit 1 when one is too low.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Measured rounds; fewer than five are a trial.")] = 5,
+) -> None:
+    """Measure the S3 data plane and write the figures to bench/results/."""
+    started = time.monotonic()
+    home = tempfile.mkdtemp(prefix="custom-labels-bench-")
+    os.environ.update(AIRFLOW_HOME=home, AIRFLOW__LOGGING__LOGGING_LEVEL="ERROR", AIRFLOW__CORE__LOAD_EXAMPLES="False")
+    preload()
+    machine = _machine()
+    console.print(machine)
+    try:
+        results = _compare_all(rounds, is_full=full, is_gate=gate)
+        results.append(_validator(rounds, 1_000_000 if full else VALIDATOR_LINES))
+        if full:
+            results.append(_busy(rounds))
+            results += _memory()
+    except StubTooSlowError as error:
+        console.print(f"[red]{error}")
+        raise typer.Exit(2) from error
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    took_s = round(time.monotonic() - started, 1)
+    _show(results)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    report = {"machine": machine, "is_full": full, "rounds": rounds, "took_s": took_s, "results": results}
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    if full:
+        _draw(results, path.with_suffix(".svg"))
+    console.print(f"{took_s} s; all figures are in {path}")
+    if gate and any(result.get("is_below_gate") for result in results):
+        console.print("[red]A CPU ratio is below its gate.")
+        raise typer.Exit(1)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def _compare_all(rounds: int, *, is_full: bool, is_gate: bool) -> list[dict[str, Any]]:
+    def work(each: Comparison) -> tuple[str, int, float]:
+        return each.peer, each.full_images if is_full else each.images, each.latency_ms
+
+    chosen = [each for each in COMPARISONS if each.gates or not is_gate]
+    results = []
+    # Comparisons on the same work share the peer's runs.
+    for (peer, images, latency_ms), group in groupby(chosen, key=work):
+        results += _compare(list(group), peer, images, latency_ms, rounds)
+    return results
+
+
+def _compare(group: list[Comparison], peer: str, images: int, latency_ms: float, rounds: int) -> list[dict[str, Any]]:
+    names = [*(each.ours for each in group), peer]
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    with stub(images) as endpoint:
+        capacity = _check_stub(endpoint, images)
+        set_stub(endpoint, latency_ms=latency_ms)
+        for number in range(rounds):
+            console.print(f"{group[0].title}: round {number + 1} of {rounds}")
+            for name in names:
+                run = measure(name, images, endpoint)
+                if "manifest" in name:
+                    set_stub(endpoint, latency_ms=0)
+                    check_output(endpoint, images)
+                    set_stub(endpoint, latency_ms=latency_ms)
+                runs[name].append(run)
+    results = []
+    for each in group:
+        pairs = list(zip(runs[each.ours], runs[peer], strict=True))
+        ratios = {
+            "wall": spread([theirs.wall_s / ours.wall_s for ours, theirs in pairs]),
+            "cpu": spread([theirs.cpu_s / ours.cpu_s for ours, theirs in pairs]),
+        }
+        results.append(
+            {
+                "title": each.title,
+                "images": images,
+                "latency_ms": latency_ms,
+                "ratios": ratios,
+                "targets": each.targets,
+                "is_below_gate": any(ratios[kind]["median"] < least for kind, least in each.gates.items()),
+                "stub_keys_per_s": capacity,
+                "ours": _figures(each.ours, runs[each.ours], images),
+                "peer": _figures(peer, runs[peer], images),
+            }
+        )
+    return results
+
+
+def _check_stub(endpoint: str, images: int) -> float:
+    """:raises StubTooSlowError: the stub lists less than five times as fast as the fastest client"""
+    capacity = stub_keys_per_second(endpoint, images)
+    fastest = max(images / measure("our_listing", images, endpoint).wall_s for _ in range(2))
+    if capacity < STUB_FACTOR * fastest:
+        raise StubTooSlowError(
+            f"The stub sends {capacity:,.0f} keys/s and the listing reads {fastest:,.0f}: on this machine the stub "
+            f"would be measured. It has to be {STUB_FACTOR} times as fast; use more or quieter CPUs."
+        )
+    return capacity
+
+
+def _figures(name: str, runs: list[Run], count: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "per_s": spread([count / run.wall_s for run in runs]),
+        "cpu_us_each": spread([run.cpu_s / count * 1e6 for run in runs]),
+        "peak_rss_mb": spread([run.peak_rss_mb for run in runs]),
+        "runs": [asdict(run) for run in runs],
+    }
+
+
+def _validator(rounds: int, lines: int) -> dict[str, Any]:
+    runs = [measure("our_validation", lines, "http://127.0.0.1:1") for _ in range(rounds)]
+    # One thread of Python: the rate is of CPU time, which other processes do not lengthen.
+    rates = spread([lines / run.cpu_s for run in runs])
+    return {"title": "validator", "lines_per_cpu_s": rates, "target": VALIDATOR_LINES_PER_S,
+            "ours": _figures("our_validation", runs, lines)}  # fmt: skip
+
+
+def _busy(rounds: int) -> dict[str, Any]:
+    """How much 1% of 503 answers and jitter cost; the output is checked all the same."""
+    images, runs = 100_000, []
+    with stub(images) as endpoint:
+        for _ in range(rounds):
+            set_stub(endpoint, latency_ms=80, jitter_ms=80, busy_share=0.01)
+            run = measure("our_manifest", images, endpoint)
+            set_stub(endpoint, latency_ms=0)
+            check_output(endpoint, images)
+            runs.append(run)
+    return {"title": "80 to 160 ms, 1% of answers 503", "ours": _figures("our_manifest", runs, images)}
+
+
+def _memory() -> list[dict[str, Any]]:
+    peaks = []
+    results = []
+    for images in MEMORY_IMAGES:
+        with stub(images) as endpoint:
+            # One unmeasured listing has the stub render its pages; rendering is no one's memory but the stub's.
+            measure("our_listing", images, endpoint)
+            run = measure("our_manifest", images, endpoint)
+            check_output(endpoint, images)
+        peaks.append(run.peak_rss_mb)
+        results.append({"title": f"memory, {images:,}", "ours": _figures("our_manifest", [run], images)})
+        console.print(f"{images:,} images: peak {run.peak_rss_mb:.0f} MB")
+    growth = {"peak_growth": peaks[-1] / peaks[0], "target": PEAK_GROWTH, "peak_target_mb": PEAK_RSS_MB}
+    return [*results, {"title": "memory, 1,000,000 to 3,000,000", **growth}]
+
+
+def _show(results: list[dict[str, Any]]) -> None:
+    table = Table(
+        "", "images", "wall ratio", "CPU ratio", "ours/s", "peer/s", "CPU µs ours", "peer", "peak MB ours", "peer"
+    )
+    for result in results:
+        ours, peer, ratios = result.get("ours"), result.get("peer"), result.get("ratios", {})
+        table.add_row(
+            result["title"],
+            f"{result['images']:,}" if "images" in result else "",
+            _ratio(ratios.get("wall"), result.get("targets", {}).get("wall")),
+            _ratio(ratios.get("cpu"), result.get("targets", {}).get("cpu")),
+            _median(ours, "per_s"),
+            _median(peer, "per_s"),
+            _median(ours, "cpu_us_each", ".1f"),
+            _median(peer, "cpu_us_each", ".1f"),
+            _median(ours, "peak_rss_mb") if ours else f"× {result['peak_growth']:.2f} (≤ {PEAK_GROWTH})",
+            _median(peer, "peak_rss_mb"),
+        )
+    console.print(table)
+
+
+def _ratio(values: dict[str, float] | None, target: float | None) -> str:
+    if values is None:
+        return ""
+    text = f"{values['median']:.1f} [{values['min']:.1f}-{values['max']:.1f}]"
+    return text if target is None else f"{text} ≥{target:g} {'met' if values['median'] >= target else 'MISSED'}"
+
+
+def _median(figures: dict[str, Any] | None, name: str, form: str = ",.0f") -> str:
+    return format(figures[name]["median"], form) if figures else ""
+
+
+def _draw(results: list[dict[str, Any]], path: Path) -> None:
+    # Imported where it is used: the only one who needs it is bench-full.
+    from matplotlib.figure import Figure
+
+    compared = [result for result in results if "ratios" in result]
+    figure = Figure(figsize=(9, 0.8 * len(compared) + 1.5), layout="constrained")
+    axes = figure.subplots()
+    for at, result in enumerate(compared):
+        for offset, kind in ((-0.2, "wall"), (0.2, "cpu")):
+            ratio = result["ratios"][kind]
+            error = [[ratio["median"] - ratio["min"]], [ratio["max"] - ratio["median"]]]
+            colour = "C0" if kind == "wall" else "C1"
+            axes.barh(at + offset, ratio["median"], 0.35, xerr=error, color=colour, label=kind if not at else None)
+    axes.set_yticks(range(len(compared)), [result["title"] for result in compared])
+    axes.set_xlabel("times as much as ours: median and range of rounds")
+    axes.invert_yaxis()
+    axes.legend()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    typer.run(main)
