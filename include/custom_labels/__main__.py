@@ -1,0 +1,258 @@
+"""The domain on the command line: ``python -m include.custom_labels --help``.
+
+Standard output carries results only, one JSON value a line in ASCII, so that a line is a line for every reader;
+everything for people goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO, NoReturn
+
+import msgspec
+import typer
+
+from include.custom_labels.codes import Code, codes_as_markdown
+from include.custom_labels.errors import RequestError
+from include.custom_labels.findings import Finding
+from include.custom_labels.labelling import FolderLabelling
+from include.custom_labels.ledger import State
+from include.custom_labels.locations import S3FolderLocation
+from include.custom_labels.objects import ObjectPage
+from include.custom_labels.quotas import ALL_QUOTAS, DatasetType, regional_quotas
+from include.custom_labels.validation import ManifestValidator, ValidationResult, compare_datasets
+
+_READ_BYTES = 1 << 18
+_OUTSIDE = ("outside", None, "OUTSIDE_LOCATION")
+_ERRORS_FOUND = 1
+_UNUSABLE = 2
+
+app = typer.Typer(
+    name="custom_labels",
+    help="Labels, manifests and quotas of Amazon Rekognition Custom Labels datasets.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class DatasetTypeOption(StrEnum):
+    """The dataset types as the console writes them."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+    @property
+    def api_name(self) -> DatasetType:
+        return "TRAIN" if self is DatasetTypeOption.TRAIN else "TEST"
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}", text):
+        raise typer.BadParameter(f"{text!r} is not the code of an AWS Region, such as us-east-1")
+    return text
+
+
+def _s3_folder(text: str) -> S3FolderLocation:
+    try:
+        return S3FolderLocation.parse(text)
+    except RequestError as error:
+        raise typer.BadParameter(f"{error.message} {error.next_step}") from error
+
+
+_RegionOption = Annotated[str, typer.Option(help="AWS Region, for its quotas.", callback=_region)]
+
+
+@app.command()
+def labels(
+    s3_folder: Annotated[
+        S3FolderLocation,
+        typer.Option(
+            help="S3 folder location, such as s3://example-bucket/alexa-devices/.",
+            parser=_s3_folder,
+            metavar="S3_URI",
+        ),
+    ],
+    automatic_labeling: Annotated[bool, typer.Option(help="Label images with the name of their folder.")] = True,
+) -> None:
+    """Say what an import would make of object keys, by their names alone.
+
+    Reads keys from standard input, one JSON string a line, and writes one object {"key", "state", "label",
+    "reason"} for each. A folder whose name cannot be a label has that as the reason. Exits with 2 at the first line
+    that is no JSON string.
+    """
+    labelling = FolderLabelling(s3_folder.prefix, automatic_labeling=automatic_labeling)
+    decode = msgspec.json.Decoder(str).decode
+    number = 0
+    for lines in _lines_as_they_come(sys.stdin.buffer):
+        keys = []
+        fault = ""
+        for line in lines:
+            number += 1
+            try:
+                keys.append(decode(line))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                fault = f"line {number} is not a JSON string: {error}"
+                break
+        sys.stdout.write(_labels_lines(labelling, s3_folder, keys))
+        sys.stdout.flush()
+        if fault:
+            _stop(fault)
+
+
+def _labels_lines(labelling: FolderLabelling, location: S3FolderLocation, keys: list[str]) -> str:
+    # Code points sort as their UTF-8 bytes do, so that this is the order of a listing.
+    inside = sorted({key for key in keys if location.contains(key)})
+    blank = [""] * len(inside)
+    ledger = labelling.open_ledger(ObjectPage(inside, [0] * len(inside), blank, blank))
+    answers: dict[str, tuple[str, str | None, str]] = {}
+    for key, state, label, reason in zip(inside, ledger.states, ledger.labels, ledger.reasons, strict=True):
+        # The rule gives this label; that Rekognition would refuse it is the reason's to say.
+        answer = State.LABELLED if state is State.REJECTED else state
+        answers[key] = answer.value, label, reason.value
+    output = []
+    for key in keys:
+        state_name, label, reason_code = answers.get(key, _OUTSIDE)
+        output.append(json.dumps({"key": key, "state": state_name, "label": label, "reason": reason_code}) + "\n")
+    return "".join(output)
+
+
+def _lines_as_they_come(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """Whole lines, as many as can be read without waiting for more."""
+    rest: list[bytes] = []
+    # What is there now, and not a full buffer: another program may wait for the answer to one key.
+    while chunk := stream.read1(_READ_BYTES):  # type: ignore[attr-defined]
+        *lines, last = chunk.split(b"\n")
+        if lines:
+            lines[0] = b"".join(rest) + lines[0]
+            rest = []
+            yield lines
+        rest.append(last)
+    if end := b"".join(rest):
+        yield [end]
+
+
+@app.command()
+def validate(
+    file: Annotated[str, typer.Argument(help="Manifest, or - for standard input.", metavar="FILE")],
+    dataset_type: Annotated[
+        DatasetTypeOption | None, typer.Option(help="Default: train, or test with --against.", case_sensitive=False)
+    ] = None,
+    region: _RegionOption = "us-east-1",
+    against: Annotated[
+        Path | None, typer.Option(help="Training manifest to compare a test manifest with.", metavar="TRAIN_FILE")
+    ] = None,
+    max_images: Annotated[int | None, typer.Option(help="Image quota, where AWS has raised it.", min=1)] = None,
+) -> None:
+    """Check a manifest by Amazon Rekognition's rules and write the findings as JSON Lines.
+
+    Exits with 0 when there are no errors (warnings do not count), with 1 when there are, and with 2 when Rekognition
+    would refuse the file as a whole or when it cannot be read.
+    """
+    if dataset_type is None:
+        dataset_type = DatasetTypeOption.TRAIN if against is None else DatasetTypeOption.TEST
+    findings: dict[str, int] = {"error": 0, "warning": 0}
+
+    def write(finding: Finding) -> None:
+        findings[finding.code.severity] += 1
+        sys.stdout.write(json.dumps(finding.as_dict()) + "\n")
+
+    train = None
+    if against is not None:
+        train = _validated(str(against), ManifestValidator(region=region, dataset_type="TRAIN", max_lines=max_images))
+    result = _validated(
+        file,
+        ManifestValidator(region=region, dataset_type=dataset_type.api_name, max_lines=max_images, on_finding=write),
+    )
+    if train is not None:
+        compare_datasets(train, result, on_finding=write)
+    sys.stdout.flush()
+    typer.echo(
+        f"{result.lines:,} lines: {result.valid_lines:,} valid, {result.invalid_lines:,} invalid, "
+        f"{result.ignored_lines:,} ignored; {len(result.images_per_label):,} labels; "
+        f"{findings['error']:,} errors, {findings['warning']:,} warnings"
+        + ("" if result.is_usable else "; Rekognition would refuse this file"),
+        err=True,
+    )
+    if not result.is_usable:
+        raise typer.Exit(_UNUSABLE)
+    if findings["error"]:
+        raise typer.Exit(_ERRORS_FOUND)
+
+
+def _validated(file: str, validator: ManifestValidator) -> ValidationResult:
+    try:
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as stream:
+            while chunk := stream.read(_READ_BYTES):
+                validator.feed(chunk)
+    except OSError as error:
+        _stop(f"cannot read {file}: {error.strerror}")
+    return validator.finish()
+
+
+@app.command()
+def quotas(
+    region: _RegionOption,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
+) -> None:
+    """Show every limit with its unit and source."""
+    regional = asdict(regional_quotas(region))
+    if as_json or not sys.stdout.isatty():
+        by_name = {
+            name: {"value": quota.value, "unit": quota.unit, "source": quota.source}
+            for name, quota in ALL_QUOTAS.items()
+        }
+        typer.echo(json.dumps({**regional, "quotas": by_name}, indent=2))
+        return
+    # Imported here because only people at a terminal need it.
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("quota", "value", "unit", "source", title=f"Custom Labels quotas in {region}")
+    for name, value in regional.items():
+        if name != "region":
+            table.add_row(name, f"{value:,}", "images", f"in {region}")
+    for quota in ALL_QUOTAS.values():
+        table.add_row(quota.name, f"{quota.value:,}", quota.unit, quota.source)
+    Console().print(table)
+
+
+@app.command()
+def codes(
+    markdown: Annotated[bool, typer.Option(help="As the tables of docs/error-codes.md.")] = False,
+) -> None:
+    """List every error code, AWS's and this project's, as JSON Lines."""
+    if markdown:
+        typer.echo(codes_as_markdown(), nl=False)
+        return
+    for code in Code:
+        listed = {
+            "code": code.value,
+            "severity": code.severity,
+            "scope": code.scope,
+            "phases": code.phases,
+            "is_aws": code.is_aws,
+            "message": code.message,
+            "next_step": code.next_step,
+        }
+        typer.echo(json.dumps(listed))
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(_UNUSABLE)
+
+
+if __name__ == "__main__":
+    # A reader that has seen enough, such as `head`, ends this program without a traceback.
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    app(prog_name="python -m include.custom_labels")
