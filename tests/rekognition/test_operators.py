@@ -210,7 +210,7 @@ class TestEveryOperator:
         assert deferred.value.method_name == "execute_complete"
         assert rekognition.operations() == [started]
 
-    def test_deferrable_by_configuration(
+    def test_not_deferrable_by_default(
         self, operator_class: Any, started: str, polled: str, statuses: list[Any], result: Any
     ) -> None:
         assert make(operator_class).deferrable is False
@@ -457,15 +457,18 @@ class TestUpdateDatasetEntries:
         with pytest.raises(ValueError, match="Give either manifest_s3_uri or entries"):
             run_task(make(RekognitionUpdateDatasetEntriesOperator, deferrable=deferrable, **options))
 
-    def test_what_a_deferral_remembers_is_small_json(self, objects: StoredObjects, deferrable: bool) -> None:
-        objects.put("example-bucket", "manifests/a.manifest", b"aaaa\nbbbb\n")
-        with pytest.raises(TaskDeferred) as deferred:
-            self.from_s3(True).execute(task_context())
-        progress = deferred.value.kwargs["progress"]
-        assert {name: progress[name] for name in ("offset", "size_bytes", "batches", "lines")} == {
-            "offset": 5,
-            "size_bytes": 10,
-            "batches": 1,
-            "lines": 1,
-        }
-        assert len(json.dumps(progress)) < 500
+
+def test_what_a_deferral_remembers_is_small_json(objects: StoredObjects, rekognition: ScriptedRekognition) -> None:
+    objects.put("example-bucket", "manifests/a.manifest", b"aaaa\nbbbb\n")
+    rekognition.script("UpdateDatasetEntries", {})
+    operator = make(RekognitionUpdateDatasetEntriesOperator, entries=None, manifest_s3_uri=URI, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(task_context())
+    progress = deferred.value.kwargs["progress"]
+    assert {name: progress[name] for name in ("offset", "size_bytes", "batches", "lines")} == {
+        "offset": 5,
+        "size_bytes": 10,
+        "batches": 1,
+        "lines": 1,
+    }
+    assert len(json.dumps(progress)) < 500
