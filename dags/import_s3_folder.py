@@ -1,0 +1,65 @@
+"""Import images from an S3 folder into an Amazon Rekognition Custom Labels dataset, labelled by folder."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+
+from include.pipelines.inspection import inspect_images
+from include.pipelines.manifests import build_manifest, validate_manifest
+from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
+from include.pipelines.publication import DATASETS, publish
+from include.pipelines.registration import plan_registration, reconcile
+from include.pipelines.registration_group import RECONCILE, register
+from include.pipelines.requests import S3FolderRequest, form
+from include.pipelines.s3_folder import assign_labels, list_objects
+from include.pipelines.start import check_access, validate_request
+from include.pipelines.summaries import summarize
+
+DOC = """
+### Import images from an S3 bucket
+
+Does the job of the Custom Labels console's *Create dataset* page for the source *Import images from S3 bucket*.
+Images get the name of the **first folder below the S3 folder location** as their label; images at its level have none.
+
+1. **validate_request**, **check_access**: nothing is read or written before both pass.
+2. **list_objects**, **assign_labels**, **inspect_images** (mapped): every object ends in the ledger, with a reason.
+3. **build_manifest**, **validate_manifest**: a Ground Truth manifest, checked by AWS's own rules.
+4. **plan_registration**, **register**: create project and dataset, or update a dataset from which nothing was removed;
+   entries that people changed are kept.
+5. **reconcile**, **publish_snapshot**, **summarize**: the service's counts against what was sent, an immutable
+   snapshot, and one screen of outcome.
+
+A run is as of its `as_of`, else the end of its data interval, its logical date, or the time of its trigger.
+Codes and what to do about them: `docs/error-codes.md`.
+"""
+
+with DAG(
+    dag_id="import_s3_folder",
+    dag_display_name="Import from an S3 folder",
+    description="Import images from an S3 folder into a Custom Labels dataset, labelled by folder",
+    doc_md=DOC,
+    schedule=None,
+    catchup=False,
+    # One at a time: two runs must never work on the same dataset.
+    max_active_runs=1,
+    params=form(S3FolderRequest),
+    default_args=DEFAULT_ARGS,
+    tags=TAGS,
+) as dag:
+    run = task_of(validate_request)()
+    access = task_of(check_access)(run)
+    listed = task_of(list_objects)(run)
+    shards = task_of(assign_labels)(run, listed)
+    inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
+    built = task_of(build_manifest)(run, inspected)
+    validated = task_of(validate_manifest)(run, built)
+    plan = task_of(plan_registration)(run, built)
+    registered = register(plan)
+    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(run, built, plan)
+    published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS])(
+        run, built, validated, plan, reconciled
+    )
+    access >> listed
+    validated >> plan
+    registered >> reconciled
+    task_of(summarize)(run, built, validated, plan, reconciled, published)

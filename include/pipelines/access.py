@@ -1,0 +1,337 @@
+"""The access check: what a run needs, tried with the smallest harmless calls, before anything is read or written.
+
+One table of everything, each failure with the policy statement to paste, because a person who can only ask someone
+else for rights wants to ask once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.exceptions import BotoCoreError, ClientError
+
+from include.custom_labels.errors import AccessError
+from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.failures import error_of_boto3
+from include.object_store.session import S3Session
+from include.pipelines import policies
+from include.pipelines.policies import Statement
+from include.rekognition.errors import RekognitionDatasetError
+from include.rekognition.hook import RekognitionHook
+
+_SAMPLE_SIZE = 20
+
+
+class Outcome(StrEnum):
+    PASS = "pass"  # noqa: S105 (no password)
+    FAIL = "fail"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRow:
+    """One line of the table.
+
+    :ivar statements: policy statements, one of which would mend a failure
+    """
+
+    check: str
+    subject: str
+    outcome: Outcome
+    detail: str
+    code: str = ""
+    next_step: str = ""
+    statements: tuple[Statement, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def raise_on_failure(rows: list[AccessRow]) -> None:
+    """:raises AccessError: the first failure, with the others named"""
+    failures = [row for row in rows if row.outcome is Outcome.FAIL]
+    if failures:
+        first = failures[0]
+        others = f" ({len(failures) - 1} more: see the table)" if len(failures) > 1 else ""
+        raise AccessError(
+            first.code,
+            f"{first.check}: {first.detail}{others}",
+            first.next_step,
+            failed=[row.check for row in failures],
+        )
+
+
+class AccessCheck:
+    """The checks of one import.
+
+    :param images: the folder to import
+    :param workspace: where manifests and ledgers are written
+    :param project: the project whose dataset is concerned
+    """
+
+    def __init__(
+        self,
+        s3: S3Session,
+        rekognition: RekognitionHook,
+        *,
+        images: S3FolderLocation,
+        workspace: S3FolderLocation,
+        project: str,
+    ) -> None:
+        self._client = s3.client
+        self._rekognition = rekognition
+        self._region: str = rekognition.conn.meta.region_name
+        self._partition: str = rekognition.conn.meta.partition
+        self._images = images
+        self._workspace = workspace
+        self._project = project
+
+    def rows(self) -> Iterator[AccessRow]:
+        """Each check as it is made; what rests on a failed one is left out."""
+        workspace_reached = yield from self._bucket("workspace", self._workspace)
+        if workspace_reached:
+            yield self._write()
+        images_reached = yield from self._bucket("images", self._images)
+        if images_reached:
+            if workspace_reached:
+                yield self._owners()
+            yield from self._folder()
+            yield self._versioning()
+        yield self._projects()
+
+    def _bucket(self, role: str, location: S3FolderLocation) -> Generator[AccessRow, None, bool]:
+        bucket = location.bucket
+        allow_list = policies.on_bucket(policies.READ_BUCKET, bucket, self._partition)
+        try:
+            answer = self._client.head_bucket(Bucket=bucket)
+            # Without the field, a bucket tells its Region by GetBucketLocation, where none means us-east-1.
+            region = answer.get("BucketRegion") or self._bucket_location(bucket)
+        except (BotoCoreError, ClientError) as error:
+            yield self._failure(f"{role} bucket", f"s3://{bucket}", error_of_boto3(error, f"s3://{bucket}"), allow_list)
+            return False
+        yield AccessRow(check=f"{role} bucket", subject=f"s3://{bucket}", outcome=Outcome.PASS, detail="reachable")
+        same = region == self._region
+        yield AccessRow(
+            check=f"{role} Region",
+            subject=f"s3://{bucket}",
+            outcome=Outcome.PASS if same else Outcome.FAIL,
+            detail=region if same else f"the bucket is in {region} and Rekognition is called in {self._region}",
+            code="" if same else "WRONG_REGION",
+            next_step=""
+            if same
+            else "Set the AWS connection's region_name to the bucket's Region, or copy the folder into this one.",
+        )
+        return same
+
+    def _bucket_location(self, bucket: str) -> str:
+        location = self._client.get_bucket_location(Bucket=bucket).get("LocationConstraint")
+        return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(location, str(location))
+
+    def _owners(self) -> AccessRow:
+        subject = f"s3://{self._images.bucket}"
+        owners = []
+        for bucket in (self._images.bucket, self._workspace.bucket):
+            try:
+                owners.append(self._client.get_bucket_acl(Bucket=bucket)["Owner"].get("ID"))
+            except (BotoCoreError, ClientError) as error:
+                statement = policies.on_bucket(policies.READ_BUCKET, bucket, self._partition)
+                return self._failure("same owner", f"s3://{bucket}", error_of_boto3(error, f"s3://{bucket}"), statement)
+        if owners[0] == owners[1]:
+            return AccessRow(check="same owner", subject=subject, outcome=Outcome.PASS, detail="as the workspace")
+        return AccessRow(
+            check="same owner",
+            subject=subject,
+            outcome=Outcome.FAIL,
+            detail="the images belong to another account than the workspace, where the manifest is written",
+            code="ERROR_INVALID_IMAGES_S3_BUCKET_OWNER",
+            next_step="Copy the images into a bucket of the workspace's account.",
+        )
+
+    def _folder(self) -> Iterator[AccessRow]:
+        check, place, bucket, prefix = "folder", str(self._images), self._images.bucket, self._images.prefix
+        try:
+            listed = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_SAMPLE_SIZE).get("Contents")
+        except (BotoCoreError, ClientError) as error:
+            statement = policies.on_bucket(policies.READ_BUCKET, bucket, self._partition)
+            yield self._failure(check, place, error_of_boto3(error, place), statement)
+            return
+        if not listed:
+            yield self._empty_folder()
+            return
+        yield AccessRow(check=check, subject=place, outcome=Outcome.PASS, detail="holds objects")
+        sample = next((entry["Key"] for entry in listed if entry["Size"]), None)
+        if sample is not None:
+            yield self._read(sample)
+
+    def _empty_folder(self) -> AccessRow:
+        bucket, prefix, place = self._images.bucket, self._images.prefix, str(self._images)
+        if prefix and self._answers(lambda: self._client.head_object(Bucket=bucket, Key=prefix.removesuffix("/"))):
+            return AccessRow(
+                check="folder",
+                subject=place,
+                outcome=Outcome.FAIL,
+                detail=f"{place.removesuffix('/')} is an object, not a folder",
+                code="LOCATION_IS_OBJECT",
+                next_step="Give the folder that the object lies in.",
+            )
+        return AccessRow(
+            check="folder",
+            subject=place,
+            outcome=Outcome.FAIL,
+            detail=f"there is nothing below {place}",
+            code="FOLDER_EMPTY",
+            next_step="Check the spelling, which is case-sensitive, or upload the images first.",
+        )
+
+    def _answers(self, call: Callable[[], object]) -> bool:
+        """Whether a call that only tells two failures apart succeeds."""
+        try:
+            call()
+        except ClientError:
+            return False
+        return True
+
+    def _read(self, key: str) -> AccessRow:
+        uri = S3Uri(self._images.bucket, key)
+        try:
+            body = self._client.get_object(Bucket=uri.bucket, Key=key, Range="bytes=0-0")["Body"]
+            body.close()
+        except (BotoCoreError, ClientError) as error:
+            return self._object_failure("read images", uri, error, policies.READ_OBJECTS, policies.READ_KEY)
+        return AccessRow(
+            check="read images",
+            subject=str(uri),
+            outcome=Outcome.PASS,
+            detail=f"readable, {self._encryption(uri.bucket)}",
+        )
+
+    def _write(self) -> AccessRow:
+        """Open an upload and abandon it: that takes every right a write takes, and leaves no object."""
+        uri = self._workspace.uri("access-check")
+        try:
+            upload = self._client.create_multipart_upload(Bucket=uri.bucket, Key=uri.key)["UploadId"]
+            self._client.abort_multipart_upload(Bucket=uri.bucket, Key=uri.key, UploadId=upload)
+        except (BotoCoreError, ClientError) as error:
+            return self._object_failure("write workspace", uri, error, policies.WRITE_OBJECTS, policies.WRITE_KEY)
+        return AccessRow(
+            check="write workspace",
+            subject=str(self._workspace),
+            outcome=Outcome.PASS,
+            detail=f"writable, {self._encryption(uri.bucket)}",
+        )
+
+    def _object_failure(
+        self,
+        check: str,
+        uri: S3Uri,
+        error: BotoCoreError | ClientError,
+        actions: tuple[str, ...],
+        key_actions: tuple[str, ...],
+    ) -> AccessRow:
+        if "kms" in str(error).lower():
+            return AccessRow(
+                check=check,
+                subject=str(uri),
+                outcome=Outcome.FAIL,
+                detail=f"the encryption key of {uri} cannot be used",
+                code="KEY_UNUSABLE",
+                next_step="Allow the connection's role to use the key; the key's own policy has to admit IAM.",
+                statements=(policies.on_key(key_actions, self._key_arn(uri.bucket)),),
+            )
+        location = self._workspace if check == "write workspace" else self._images
+        statement = policies.on_objects(actions, uri.bucket, location.prefix, self._partition)
+        return self._failure(check, str(uri), error_of_boto3(error, uri), statement)
+
+    def _key_arn(self, bucket: str) -> str:
+        # Where the bucket's setting does not name the key, a person has to.
+        unnamed = f"arn:{self._partition}:kms:{self._region}:<account>:key/<the bucket's key>"
+        return str(self._encryption_rule(bucket).get("KMSMasterKeyID", unnamed))
+
+    def _encryption(self, bucket: str) -> str:
+        algorithm = self._encryption_rule(bucket).get("SSEAlgorithm")
+        return f"encrypted with {algorithm}" if algorithm else "bucket encryption not known"
+
+    def _encryption_rule(self, bucket: str) -> dict[str, Any]:
+        """The bucket's default encryption; empty where it is not set or the caller may not know."""
+        try:
+            answer = self._client.get_bucket_encryption(Bucket=bucket)
+        except ClientError:
+            return {}
+        rule = answer["ServerSideEncryptionConfiguration"]["Rules"][0]
+        return dict(rule.get("ApplyServerSideEncryptionByDefault", {}))
+
+    def _versioning(self) -> AccessRow:
+        subject = f"s3://{self._images.bucket}"
+        try:
+            status = self._client.get_bucket_versioning(Bucket=self._images.bucket).get("Status", "off")
+        except (BotoCoreError, ClientError) as error:
+            return AccessRow(
+                check="versioning",
+                subject=subject,
+                outcome=Outcome.NOTE,
+                detail=f"not known: {error_of_boto3(error, subject).code}",
+                statements=(policies.on_bucket(policies.READ_VERSIONING, self._images.bucket, self._partition),),
+            )
+        history = (
+            "" if status == "Enabled" else "; overwritten and deleted images cannot be told for a time in the past"
+        )
+        return AccessRow(check="versioning", subject=subject, outcome=Outcome.NOTE, detail=f"{status.lower()}{history}")
+
+    def _projects(self) -> AccessRow:
+        subject = f"project {self._project} in {self._region}"
+        try:
+            project = self._rekognition.find_project(self._project)
+        except RekognitionDatasetError as error:
+            return AccessRow(
+                check="Rekognition",
+                subject=subject,
+                outcome=Outcome.FAIL,
+                detail=str(error),
+                code="REKOGNITION_UNREACHABLE",
+                next_step="Allow the connection's role these actions, and check the connection's Region and endpoint.",
+                statements=(policies.on_projects(),),
+            )
+        datasets = ", ".join(dataset["DatasetType"].lower() for dataset in (project or {}).get("Datasets", ()))
+        detail = f"exists, datasets: {datasets or 'none'}" if project else "does not exist yet"
+        return AccessRow(check="Rekognition", subject=subject, outcome=Outcome.PASS, detail=detail)
+
+    def _failure(self, check: str, subject: str, error: AccessError, statement: Statement) -> AccessRow:
+        denied = error.code == "ACCESS_DENIED"
+        statements = (statement, policies.for_principal(statement, self._principal)) if denied else ()
+        return AccessRow(
+            check=check,
+            subject=subject,
+            outcome=Outcome.FAIL,
+            detail=error.message,
+            code=error.code,
+            next_step=(
+                "Add the first statement to the role's policy, and where the bucket is another account's, "
+                "have its owner add the second to the bucket policy."
+                if denied
+                else error.next_step
+            ),
+            statements=statements,
+        )
+
+    @cached_property
+    def _principal(self) -> str:
+        """Who asks, for a bucket policy; the one call of the check that needs no right at all."""
+        try:
+            identity = AwsBaseHook(
+                aws_conn_id=self._rekognition.aws_conn_id, client_type="sts"
+            ).conn.get_caller_identity()
+        except (BotoCoreError, ClientError):
+            return f"arn:{self._partition}:iam::<account>:role/<the connection's role>"
+        return _role_of(identity["Arn"])
+
+
+def _role_of(arn: str) -> str:
+    """A role's own ARN, where the caller is a session of it: a policy names roles and not their sessions."""
+    partition, _, rest = arn.partition(":sts::")
+    account, _, session = rest.partition(":assumed-role/")
+    return f"{partition}:iam::{account}:role/{session.split('/')[0]}" if session else arn

@@ -1,0 +1,42 @@
+"""Mapped over shards: what each image is, by its first bytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from include.custom_labels.images import inspect
+from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
+from include.custom_labels.locations import S3Uri
+from include.object_store.probing import probe_headers
+from include.object_store.tables import read_ledger, write_ledger
+from include.pipelines.runs import ImportRun
+from include.pipelines.steps import Progress, step
+
+log = logging.getLogger(__name__)
+
+
+@step
+def inspect_images(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
+    """Read format and size of each image from its first bytes, and quarantine what Rekognition would not read."""
+    import_run = ImportRun.from_json(run)
+    bucket = import_run.request.location.bucket
+    progress = Progress("images inspected", shard["images"])
+    summary = LedgerSummary()
+
+    def inspected() -> Iterator[LedgerPage]:
+        done = 0
+        for page in read_ledger(import_run.s3, S3Uri.parse(shard["ledger"])):
+            wanted = [state in IN_MANIFEST for state in page.states]
+            outcomes = probe_headers(import_run.s3, bucket, page.objects, wanted=wanted)
+            moved = inspect(page, outcomes)
+            summary.add(moved)
+            done += sum(wanted)
+            progress(done)
+            yield moved
+
+    stored = write_ledger(import_run.s3, import_run.staged(f"inspected/{shard['shard']:04}.parquet"), inspected())
+    states = {str(state): count for state, count in summary.states.items()}
+    log.info("Shard %s: %s", shard["shard"], states)
+    return {"shard": shard["shard"], "ledger": str(stored.uri), "objects": summary.objects, "states": states}

@@ -1,0 +1,102 @@
+"""From inspected shards to one manifest with its ledger, checked by AWS's rules before AWS sees it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from include.custom_labels.codes import Code
+from include.custom_labels.errors import ManifestError
+from include.custom_labels.ledger import AT_FAULT, LedgerPage, LedgerSummary
+from include.custom_labels.locations import S3Uri
+from include.custom_labels.quotas import MAX_INVALID_LINES_PERCENT
+from include.custom_labels.validation import ManifestValidator
+from include.object_store.folder_manifest import write_manifest
+from include.object_store.streams import put_json, read_chunks
+from include.object_store.tables import read_ledger
+from include.pipelines.runs import ImportRun
+from include.pipelines.steps import step
+
+log = logging.getLogger(__name__)
+
+
+@step
+def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Write the Ground Truth manifest, sorted by key, and the ledger of every object that was seen.
+
+    Fails when more than 20 % of the images are at fault, as Rekognition would if it got their lines.
+    """
+    import_run = ImportRun.from_json(run)
+    shards = sorted(inspected, key=lambda shard: shard["shard"])
+    summary = LedgerSummary()
+
+    def pages() -> Iterator[LedgerPage]:
+        for shard in shards:
+            yield from read_ledger(import_run.s3, S3Uri.parse(shard["ledger"]))
+
+    ledger = import_run.staged("ledger.parquet")
+    written = write_manifest(
+        import_run.s3,
+        import_run.staged(f"{import_run.dataset.name}.manifest"),
+        import_run.request.location.bucket,
+        pages(),
+        ledger=ledger,
+        summary=summary,
+    )
+    log.info("%s lines in %s", f"{summary.in_manifest:,}", written.manifest.uri)
+    _check_faults(summary)
+    return {
+        "manifest": str(written.manifest.uri),
+        "manifest_sha256": written.manifest.sha256,
+        "manifest_size_bytes": written.manifest.size_bytes,
+        "ledger": str(ledger),
+        "lines": summary.in_manifest,
+        "labelled": summary.images_per_label.total(),
+    }
+
+
+def _check_faults(summary: LedgerSummary) -> None:
+    if summary.at_fault * 100 <= summary.images * MAX_INVALID_LINES_PERCENT.value and summary.in_manifest:
+        return
+    reasons = {
+        f"{reason}": summary.samples[state, reason][0][0] for (state, reason) in summary.reasons if state in AT_FAULT
+    }
+    samples = ", ".join(f"{reason} ({sample})" for reason, sample in reasons.items())
+    raise ManifestError(
+        Code.ERROR_TOO_MANY_RECORDS_IN_ERROR,
+        f"{summary.at_fault:,} of {summary.images:,} images are at fault,"
+        f" more than {MAX_INVALID_LINES_PERCENT.value} %:"
+        f" {samples}.",
+        "Mend or `exclude` them; the ledger names each with its reason.",
+        at_fault=summary.at_fault,
+        images=summary.images,
+    )
+
+
+@step
+def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, Any]:
+    """Check the manifest as it lies in S3 by AWS's own codes, rules and quotas.
+
+    Fails where Rekognition would refuse it. The findings are in ``findings.json`` beside the manifest.
+    """
+    import_run = ImportRun.from_json(run)
+    validator = ManifestValidator(region=import_run.region, dataset_type=import_run.dataset_type)
+    for chunk in read_chunks(import_run.s3, S3Uri.parse(built["manifest"])):
+        validator.feed(chunk)
+    result = validator.finish()
+    findings = [finding.as_dict() for finding in result.report]
+    totals = {str(code): total for code, total in result.report.totals.items()}
+    uri = import_run.staged("findings.json")
+    put_json(import_run.s3, uri, {"totals": totals, "findings": findings})
+    for finding in findings:
+        log.warning("%s line %s: %s %s", finding["code"], finding["line_number"], finding["message"], finding["detail"])
+    refused = [f for f in result.report if f.code.severity == "error" and "dataset" in f.code.phases]
+    if not result.is_usable or result.invalid_lines:
+        first = refused[0]
+        raise ManifestError(first.code, f"{first.message} {first.detail}".strip(), first.next_step, findings=str(uri))
+    return {
+        "findings": str(uri),
+        "totals": totals,
+        "labels": len(result.images_per_label),
+    }

@@ -1,0 +1,108 @@
+"""The snapshot of a run, and the asset event that tells others of a dataset that changed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from airflow.sdk import Asset, AssetAlias, get_current_context
+
+from include.custom_labels.locations import S3Uri
+from include.object_store.snapshots import (
+    CurrentSnapshot,
+    SnapshotSummary,
+    publish_snapshot,
+    read_current,
+    write_current,
+)
+from include.object_store.streams import StoredObject
+from include.pipelines.registration import Plan
+from include.pipelines.runs import ImportRun, utc_now
+from include.pipelines.steps import step
+
+DATASETS = AssetAlias("custom_labels_datasets")
+"""Every registered dataset is an asset under this alias; its events carry snapshot, counts and digest."""
+
+log = logging.getLogger(__name__)
+
+
+@step
+def publish(
+    run: dict[str, Any],
+    built: dict[str, Any],
+    validated: dict[str, Any],
+    plan: dict[str, Any],
+    reconciled: dict[str, Any],
+) -> dict[str, Any]:
+    """Store manifest and ledger as an immutable snapshot, name it the registered one, and send the asset event.
+
+    The event is sent only when the dataset's content is another than before: what it starts costs money.
+    """
+    import_run = ImportRun.from_json(run)
+    summary = publish_snapshot(
+        import_run.s3,
+        import_run.dataset,
+        as_of=import_run.as_of,
+        manifest=_stored(built["manifest"], built["manifest_sha256"], built["manifest_size_bytes"]),
+        ledger=_stored(**reconciled["ledger"]),
+        images=built["lines"],
+        details={
+            "request": import_run.request.to_json(),
+            "registration": plan,
+            "dataset_arn": reconciled["dataset_arn"],
+            "dataset_stats": reconciled["dataset_stats"],
+            "states": reconciled["states"],
+            "reasons": reconciled["reasons"],
+            "images_per_label": reconciled["images_per_label"],
+            "findings": validated["totals"],
+        },
+    )
+    changed = False
+    if msgspec.convert(plan, Plan).action != "build_only":
+        changed = _make_current(import_run, summary, reconciled["dataset_arn"])
+    if changed:
+        _send_event(import_run, summary, reconciled)
+    log.info("Snapshot %s of %s images, %s", summary.snapshot_id, summary.images, "new" if changed else "no change")
+    return {
+        "snapshot_id": summary.snapshot_id,
+        "manifest_uri": summary.manifest,
+        "ledger_uri": summary.ledger,
+        "summary_uri": str(import_run.dataset.snapshot(summary.snapshot_id).summary),
+        "changed": changed,
+    }
+
+
+def _stored(uri: str, sha256: str, size_bytes: int) -> StoredObject:
+    return StoredObject(uri=S3Uri.parse(uri), size_bytes=size_bytes, etag="", version_id=None, sha256=sha256)
+
+
+def _make_current(run: ImportRun, summary: SnapshotSummary, dataset_arn: str) -> bool:
+    """Name the registered snapshot; False where the registered content is the same already."""
+    found = read_current(run.s3, run.dataset)
+    if found and (found[0].manifest_sha256, found[0].dataset_arn) == (summary.manifest_sha256, dataset_arn):
+        return False
+    current = CurrentSnapshot(
+        snapshot_id=summary.snapshot_id,
+        manifest_sha256=summary.manifest_sha256,
+        dataset_arn=dataset_arn,
+        registered_at=utc_now(),
+    )
+    write_current(run.s3, run.dataset, current, expected_etag=found[1] if found else None)
+    return True
+
+
+def _send_event(run: ImportRun, summary: SnapshotSummary, reconciled: dict[str, Any]) -> None:
+    request = run.request
+    asset = Asset(name=f"custom_labels/{request.project}/{request.dataset_type}", uri=str(run.dataset.current))
+    get_current_context()["outlet_events"][DATASETS].add(
+        asset,
+        extra={
+            "snapshot_id": summary.snapshot_id,
+            "manifest": summary.manifest,
+            "manifest_sha256": summary.manifest_sha256,
+            "dataset_arn": reconciled["dataset_arn"],
+            "images": summary.images,
+            "labels": len(reconciled["images_per_label"]),
+        },
+    )

@@ -1,0 +1,214 @@
+"""The import request: what the trigger form, the REST API, a backfill or a dataset's YAML file asks for.
+
+One Struct a source states names, types, limits, defaults and the form's words. Airflow's form is made from it, and
+the run's first task checks against it, so that the two cannot disagree. Airflow itself lets unknown keys of a run's
+configuration pass; here they are errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+from airflow.sdk import Param
+from msgspec import Meta
+
+from include.custom_labels.errors import RequestError
+from include.custom_labels.labelling import FolderLabelling
+from include.custom_labels.locations import S3FolderLocation
+from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH, MAX_PROJECT_NAME_LENGTH
+
+_DATASET, _IMAGES, _RUN = "Dataset", "Images", "This run"
+_SECTIONS = (_DATASET, _IMAGES, _RUN)
+
+
+class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every import source has in common."""
+
+    project: Annotated[
+        str,
+        Meta(
+            title="Project",
+            description="The Custom Labels project that gets the dataset; it is created when there is none.",
+            pattern=rf"^[a-zA-Z0-9_.\-]{{1,{MAX_PROJECT_NAME_LENGTH.value}}}$(?!\n)",
+            extra_json_schema={"section": _DATASET},
+        ),
+    ] = "alexa-devices"
+    dataset_type: Annotated[
+        Literal["train", "test"],
+        Meta(
+            title="Dataset type",
+            description="A project has one training and one test dataset.",
+            extra_json_schema={"section": _DATASET},
+        ),
+    ] = "train"
+    register: Annotated[
+        bool,
+        Meta(
+            title="Register with Amazon Rekognition",
+            description="Off: build and validate the manifest, and leave the project as it is.",
+            extra_json_schema={"section": _RUN},
+        ),
+    ] = True
+    as_of: Annotated[
+        Annotated[datetime, Meta(tz=True)] | None,
+        Meta(
+            title="As of",
+            description=(
+                "Take the folder as it was at this time: objects written later are skipped, and the ledger says so. "
+                "Empty: the end of the run's data interval, else its logical date, else the time of the trigger."
+            ),
+            extra_json_schema={"section": _RUN},
+        ),
+    ] = None
+    aws_conn_id: Annotated[
+        str,
+        Meta(
+            title="AWS connection",
+            description="The Airflow connection for Amazon S3 and Amazon Rekognition, with the Region to use.",
+            min_length=1,
+            extra_json_schema={"section": _RUN},
+        ),
+    ] = "aws_default"
+
+    @classmethod
+    def parse(cls, params: Mapping[str, Any]) -> Self:
+        """Check a run's parameters.
+
+        :raises RequestError: UNKNOWN_PARAMETER, INVALID_PARAMETER or INVALID_S3_LOCATION
+        """
+        known = [field.name for field in msgspec.structs.fields(cls)]
+        unknown = sorted(set(params) - set(known))
+        if unknown:
+            raise RequestError(
+                "UNKNOWN_PARAMETER",
+                f"There is no parameter {', '.join(map(repr, unknown))}.",
+                f"The parameters are {', '.join(known)}.",
+                unknown=unknown,
+            )
+        try:
+            request = msgspec.convert(params, cls)
+        except msgspec.ValidationError as error:
+            raise RequestError(
+                "INVALID_PARAMETER",
+                f"{error}.",
+                "Correct the parameter and trigger again; its form says what it takes.",
+            ) from error
+        request.check()
+        return request
+
+    def check(self) -> None:
+        """What a type cannot say about a request.
+
+        :raises RequestError: with a code for each
+        """
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as plain JSON, for XCom."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+
+class S3FolderRequest(ImportRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The import source *Import images from S3 bucket*."""
+
+    s3_folder: Annotated[
+        str,
+        Meta(
+            title="S3 folder location",
+            description=(
+                "The folder whose child folders hold the images, such as `s3://example-images/alexa-devices/`; "
+                "the trailing slash makes no difference."
+            ),
+            pattern=r"^s3://[0-9A-Za-z.\-_]{3,255}(/[\s\S]*)?$",
+            extra_json_schema={"section": _IMAGES},
+        ),
+    ] = "s3://example-images/alexa-devices/"
+    automatic_labeling: Annotated[
+        bool,
+        Meta(
+            title="Automatic labeling",
+            description="Automatically attach a label to my images based on the folder they're stored in.",
+            extra_json_schema={"section": _IMAGES},
+        ),
+    ] = True
+    label_aliases: Annotated[
+        dict[str, Annotated[str, Meta(min_length=1, max_length=MAX_LABEL_NAME_LENGTH.value)]],
+        Meta(
+            title="Label aliases",
+            description='Labels to use in place of folder names, such as `{"echo-dot": "Echo Dot"}`.',
+            extra_json_schema={"section": _IMAGES},
+        ),
+    ] = msgspec.field(default_factory=dict)
+    exclude: Annotated[
+        list[Annotated[str, Meta(min_length=1)]],
+        Meta(
+            title="Exclude",
+            description=(
+                "Patterns of keys below the folder that are left out, such as `*/thumbs/*`; `*` also matches slashes."
+            ),
+            extra_json_schema={"section": _IMAGES},
+        ),
+    ] = msgspec.field(default_factory=list)
+
+    def check(self) -> None:
+        """:raises RequestError: INVALID_S3_LOCATION"""
+        S3FolderLocation.parse(self.s3_folder)
+
+    @property
+    def location(self) -> S3FolderLocation:
+        return S3FolderLocation.parse(self.s3_folder)
+
+    def labelling(self, as_of: datetime) -> FolderLabelling:
+        """The folder rule with this request's choices."""
+        return FolderLabelling(
+            prefix=self.location.prefix,
+            automatic_labeling=self.automatic_labeling,
+            label_aliases=self.label_aliases,
+            exclude=self.exclude,
+            as_of=f"{as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
+        )
+
+
+def form(request_type: type[ImportRequest]) -> dict[str, Param]:
+    """The trigger form of an import source, in the order of its sections."""
+    return dict(sorted(_params(request_type), key=lambda item: _SECTIONS.index(item[1].schema["section"])))
+
+
+def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
+    (schema,), definitions = msgspec.json.schema_components([request_type], ref_template="{name}")
+    properties = definitions[schema["$ref"]]["properties"]
+    for name, field_schema in properties.items():
+        words = dict(field_schema)
+        default = words.pop("default")
+        alternatives = words.pop("anyOf", None)
+        if alternatives:
+            # Airflow's form knows an optional field as a list of types.
+            words |= {key: value for choice in alternatives for key, value in choice.items()}
+            words["type"] = [choice["type"] for choice in reversed(alternatives)]
+        elif "enum" in words:
+            words["type"] = "string"
+        words["description_md"] = words.pop("description")
+        yield name, Param(default, **words)
+
+
+def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:
+    """The time that a run is as of: the parameter, else the end of its data interval, its logical date, its start.
+
+    A run that is triggered over the REST API may have neither interval nor logical date; these keys are then absent.
+
+    :param context: the task's context, or any mapping with the same keys
+    :returns: UTC, without fractions of a second
+    """
+    chosen = (
+        request.as_of or context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
+    )
+    return datetime.fromtimestamp(int(chosen.timestamp()), UTC)
+
+
+def run_slug(run_id: str) -> str:
+    """The run's id as one folder name."""
+    return re.sub(r"[^0-9A-Za-z_.\-]+", "-", run_id)

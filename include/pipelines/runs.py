@@ -1,0 +1,99 @@
+"""One run of an import: its request, the time that it is as of, and where its tasks put what they hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Self
+
+import msgspec
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.sdk import Variable
+
+from include.custom_labels.errors import RequestError
+from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.custom_labels.quotas import DatasetType
+from include.object_store.session import S3Session
+from include.object_store.snapshots import DatasetFolder, Workspace
+from include.pipelines.requests import S3FolderRequest, run_as_of, run_slug
+from include.rekognition.hook import RekognitionHook
+
+WORKSPACE_VARIABLE = "custom_labels_workspace"
+
+
+class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Goes from task to task as JSON; hooks, S3 and the workspace are made when they are first used.
+
+    :ivar as_of: UTC
+    :ivar slug: the run's id as a folder name
+    """
+
+    request: S3FolderRequest
+    as_of: datetime
+    slug: str
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], context: Mapping[str, Any]) -> Self:
+        """The run that a task's context describes.
+
+        :raises RequestError: the parameters are wrong
+        """
+        request = S3FolderRequest.parse(params)
+        return cls(request=request, as_of=run_as_of(request, context), slug=run_slug(context["dag_run"].run_id))
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        return msgspec.convert(plain, cls)
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain JSON, for XCom."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    @cached_property
+    def rekognition(self) -> RekognitionHook:
+        return RekognitionHook(aws_conn_id=self.request.aws_conn_id)
+
+    @cached_property
+    def s3(self) -> S3Session:
+        hook = S3Hook(aws_conn_id=self.request.aws_conn_id)
+        return S3Session(hook.conn, verify=hook.verify)
+
+    @property
+    def region(self) -> str:
+        """The Region that Rekognition is called in."""
+        region: str = self.rekognition.conn.meta.region_name
+        return region
+
+    @property
+    def dataset_type(self) -> DatasetType:
+        """As Rekognition writes it."""
+        return "TRAIN" if self.request.dataset_type == "train" else "TEST"
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """:raises RequestError: WORKSPACE_NOT_SET, or INVALID_S3_LOCATION"""
+        location = Variable.get(WORKSPACE_VARIABLE, default=None)
+        if not location:
+            raise RequestError(
+                "WORKSPACE_NOT_SET",
+                f"The Airflow Variable {WORKSPACE_VARIABLE!r} is not set.",
+                "Set it to an S3 location that you own, such as s3://example-workspace/custom-labels/.",
+            )
+        return Workspace(S3FolderLocation.parse(location))
+
+    @property
+    def dataset(self) -> DatasetFolder:
+        """The dataset's folder in the workspace."""
+        return self.workspace.dataset(self.request.project, self.request.dataset_type)
+
+    def staged(self, name: str) -> S3Uri:
+        """Where the tasks of this run put the object of that name."""
+        return self.workspace.staging(self.slug).uri(name)
+
+
+def utc_now() -> datetime:
+    """The clock, for what records when something was done; contents never depend on it."""
+    return datetime.now(UTC)

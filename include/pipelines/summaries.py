@@ -1,0 +1,137 @@
+"""The last task's one screen: what came of the import, what needs a person, and where everything is."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow.sdk import get_current_context
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from include.custom_labels.errors import DatasetConflictError
+from include.custom_labels.ledger import AT_FAULT, State
+from include.pipelines.access import AccessRow
+from include.pipelines.runs import ImportRun
+from include.pipelines.steps import SECONDS_KEY, step
+
+_WIDTH = 118
+_LABELS_SHOWN = 20
+_SAMPLES_SHOWN = 2
+
+log = logging.getLogger(__name__)
+
+
+@step
+def summarize(
+    run: dict[str, Any],
+    built: dict[str, Any],
+    validated: dict[str, Any],
+    plan: dict[str, Any],
+    reconciled: dict[str, Any],
+    published: dict[str, Any],
+) -> dict[str, Any]:
+    """Show the outcome on one screen of the task's log, and leave it as this task's XCom.
+
+    Fails where the service dropped images that were sent to it, once everything about them has been said.
+    """
+    import_run = ImportRun.from_json(run)
+    summary = {
+        "project": import_run.request.project,
+        "dataset_type": import_run.request.dataset_type,
+        "action": plan["action"],
+        "dataset_arn": reconciled["dataset_arn"],
+        "as_of": import_run.as_of.isoformat(),
+        **published,
+        "images_per_label": reconciled["images_per_label"],
+        "states": reconciled["states"],
+        "problems": [row for row in reconciled["reasons"] if row["state"] in AT_FAULT],
+        "findings": validated["totals"],
+        "timings": _timings(),
+    }
+    log.info("\n%s", render(summary, reconciled["reasons"]))
+    dropped = reconciled["states"].get(State.DROPPED, 0)
+    if dropped:
+        raise DatasetConflictError(
+            "IMAGES_DROPPED",
+            f"{dropped:,} of the {built['lines']:,} images that were sent are not usable in the dataset.",
+            f"The ledger names each: {published['ledger_uri']}. Mend them and run again.",
+            dropped=dropped,
+        )
+    return summary
+
+
+def _timings() -> dict[str, float]:
+    """Seconds of each step; the sum over shards where a step is mapped."""
+    context = get_current_context()
+    task_ids = [task.task_id for task in context["dag"].tasks]
+    timings: dict[str, float] = {}
+    for task_id in task_ids:
+        pulled = context["ti"].xcom_pull(task_ids=task_id, key=SECONDS_KEY)
+        values = pulled if isinstance(pulled, Iterable) else [pulled]
+        seconds = [value for value in values if value is not None]
+        if seconds:
+            timings[task_id] = round(sum(seconds), 2)
+    return timings
+
+
+def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> str:
+    """The summary as text tables."""
+    labels = sorted(summary["images_per_label"].items(), key=lambda item: (-item[1], item[0]))
+    per_label = Table(title="Images per label", title_justify="left")
+    per_label.add_column("label", overflow="ellipsis", max_width=60)
+    per_label.add_column("images", justify="right")
+    for label, count in labels[:_LABELS_SHOWN]:
+        per_label.add_row(Text(label), f"{count:,}")
+    if len(labels) > _LABELS_SHOWN:
+        rest = labels[_LABELS_SHOWN:]
+        per_label.add_row(f"… and {len(rest)} more", f"{sum(count for _, count in rest):,}")
+    states = Table(title="Ledger", title_justify="left")
+    for name in ("state", "reason"):
+        states.add_column(name, no_wrap=True)
+    states.add_column("objects", justify="right")
+    states.add_column("first of them", overflow="fold")
+    for row in reasons:
+        samples = ", ".join(_sample(sample) for sample in row["samples"][:_SAMPLES_SHOWN])
+        states.add_row(row["state"], row["reason"], f"{row['count']:,}", Text(samples))
+    places = [
+        ("action", summary["action"]),
+        ("dataset", summary["dataset_arn"] or "not registered"),
+        ("as of", summary["as_of"]),
+        ("snapshot", summary["snapshot_id"]),
+        ("manifest", summary["manifest_uri"]),
+        ("ledger", summary["ledger_uri"]),
+        ("summary", summary["summary_uri"]),
+        ("findings", ", ".join(f"{code} {total:,}" for code, total in summary["findings"].items()) or "none"),
+        ("seconds", ", ".join(f"{name} {seconds:g}" for name, seconds in summary["timings"].items())),
+    ]
+    # Lines and not a table: an address that is broken up cannot be copied.
+    lines = "".join(f"{name:>9}  {value}\n" for name, value in places)
+    return _text(per_label, states) + lines
+
+
+def _sample(sample: Mapping[str, str]) -> str:
+    return f"{sample['key']} ({sample['detail']})" if sample["detail"] else sample["key"]
+
+
+def render_access(rows: Iterable[AccessRow]) -> str:
+    """The access table as text."""
+    table = Table(title="Access check", title_justify="left")
+    for name in ("check", "outcome"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("what", overflow="fold")
+    table.add_column("found", overflow="fold")
+    for row in rows:
+        table.add_row(row.check, row.outcome, Text(row.subject), Text(row.detail))
+    return _text(table)
+
+
+def _text(*tables: Table) -> str:
+    console = Console(file=io.StringIO(), width=_WIDTH, no_color=True, legacy_windows=False, force_terminal=False)
+    for table in tables:
+        console.print(table)
+    file = console.file
+    return file.getvalue() if isinstance(file, io.StringIO) else ""
