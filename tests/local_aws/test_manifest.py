@@ -53,7 +53,7 @@ def test_an_entry_shows_the_line_and_whether_it_is_labelled() -> None:
     assert "\\u" not in entry.text()
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n"), min_size=1)), st.data())
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1)), st.data())
 def test_lines_do_not_depend_on_how_the_body_arrives(lines: list[str], data: st.DataObject) -> None:
     body = b"".join(line.encode() + data.draw(st.sampled_from([b"\n", b"\r\n"])) for line in lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=5)))

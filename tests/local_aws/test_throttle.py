@@ -13,8 +13,7 @@ def admitted(throttle: Throttle, operation: str, calls: int, caller: Caller = CA
     for number in range(calls):
         try:
             throttle.take(caller, operation)
-        except ServiceError as error:
-            assert error.code == "ProvisionedThroughputExceededException"
+        except ServiceError:
             return number
     return calls
 
@@ -36,3 +35,10 @@ def test_operations_accounts_and_regions_have_quotas_of_their_own() -> None:
     assert admitted(throttle, "CreateDataset", 9) == 5
     assert admitted(throttle, "DescribeDataset", 9, Caller(account="444455556666", region="us-east-1")) == 5
     assert admitted(throttle, "DescribeDataset", 9, Caller(account="111122223333", region="eu-west-1")) == 5
+
+
+def test_the_refusal_is_one_that_clients_retry() -> None:
+    throttle = Throttle(clock=lambda: 0.0)
+    assert admitted(throttle, "DescribeDataset", 5) == 5
+    with pytest.raises(ServiceError, match="ProvisionedThroughputExceededException"):
+        throttle.take(CALLER, "DescribeDataset")
