@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -302,7 +301,11 @@ class AccessCheck:
 
     def _failure(self, check: str, subject: str, error: AccessError, statement: Statement) -> AccessRow:
         denied = error.code == "ACCESS_DENIED"
-        statements = (statement, policies.for_principal(statement, self._principal)) if denied else ()
+        statements = (
+            (statement, policies.for_principal(statement, caller_principal(self._rekognition, self._partition)))
+            if denied
+            else ()
+        )
         return AccessRow(
             check=check,
             subject=subject,
@@ -318,19 +321,18 @@ class AccessCheck:
             statements=statements,
         )
 
-    @cached_property
-    def _principal(self) -> str:
-        """Who asks, for a bucket policy; the one call of the check that needs no right at all."""
-        try:
-            identity = AwsBaseHook(
-                aws_conn_id=self._rekognition.aws_conn_id, client_type="sts"
-            ).conn.get_caller_identity()
-        except (BotoCoreError, ClientError):
-            return f"arn:{self._partition}:iam::<account>:role/<the connection's role>"
-        return _role_of(identity["Arn"])
+
+def caller_principal(rekognition: RekognitionHook, partition: str) -> str:
+    """Who asks, for a bucket policy; the one call of the check that needs no right at all."""
+    try:
+        client: Any = AwsBaseHook(aws_conn_id=rekognition.aws_conn_id, client_type="sts").conn
+        identity = client.get_caller_identity()
+    except (BotoCoreError, ClientError):
+        return f"arn:{partition}:iam::<account>:role/<the connection's role>"
+    return role_of(identity["Arn"])
 
 
-def _role_of(arn: str) -> str:
+def role_of(arn: str) -> str:
     """A role's own ARN, where the caller is a session of it: a policy names roles and not their sessions."""
     partition, _, rest = arn.partition(":sts::")
     account, _, session = rest.partition(":assumed-role/")

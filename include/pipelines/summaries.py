@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -114,7 +113,9 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
 
 
 def _sample(sample: Mapping[str, str]) -> str:
-    return f"{sample['key']} ({sample['detail']})" if sample["detail"] else sample["key"]
+    # A key may hold line breaks and control characters, which have no business in a log.
+    key = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in sample["key"])
+    return f"{key} ({sample['detail']})" if sample["detail"] else key
 
 
 def render_access(rows: Iterable[AccessRow]) -> str:
@@ -130,8 +131,8 @@ def render_access(rows: Iterable[AccessRow]) -> str:
 
 
 def _text(*tables: Table) -> str:
-    console = Console(file=io.StringIO(), width=_WIDTH, no_color=True, legacy_windows=False, force_terminal=False)
-    for table in tables:
-        console.print(table)
-    file = console.file
-    return file.getvalue() if isinstance(file, io.StringIO) else ""
+    console = Console(width=_WIDTH, no_color=True, legacy_windows=False, force_terminal=False)
+    with console.capture() as captured:
+        for table in tables:
+            console.print(table)
+    return captured.get()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from tests.dags.conftest import Place
 from tests.fixtures.airflow_database import RunDag
+from tests.fixtures.places import Place
 
 pytestmark = pytest.mark.integration
 

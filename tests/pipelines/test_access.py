@@ -1,0 +1,240 @@
+"""The access check: every way in which a bucket can be out of reach, and the statement that mends it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from types import SimpleNamespace
+from unittest.mock import create_autospec
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from include.custom_labels.errors import AccessError
+from include.custom_labels.locations import S3FolderLocation
+from include.object_store.session import S3Session
+from include.pipelines import access
+from include.pipelines.access import AccessCheck, AccessRow, Outcome, raise_on_failure
+from include.pipelines.summaries import render_access
+from include.rekognition.hook import RekognitionHook
+
+IMAGES, WORKSPACE = "example-images", "example-workspace"
+PRINCIPAL = "arn:aws:iam::111122223333:role/example-role"
+
+Script = Callable[[Stubber], None]
+
+
+def head(stub: Stubber, bucket: str, region: str = "us-east-1") -> None:
+    stub.add_response("head_bucket", {"BucketRegion": region}, {"Bucket": bucket})
+
+
+def no_encryption(stub: Stubber, bucket: str) -> None:
+    stub.add_client_error("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError", "", 404)
+
+
+def workspace_passes(stub: Stubber) -> None:
+    head(stub, WORKSPACE)
+    stub.add_response("create_multipart_upload", {"UploadId": "u"}, {"Bucket": WORKSPACE, "Key": "w/access-check"})
+    stub.add_response("abort_multipart_upload", {}, {"Bucket": WORKSPACE, "Key": "w/access-check", "UploadId": "u"})
+    no_encryption(stub, WORKSPACE)
+
+
+def owners(stub: Stubber, images: str = "me", workspace: str = "me") -> None:
+    stub.add_response("get_bucket_acl", {"Owner": {"ID": images}}, {"Bucket": IMAGES})
+    stub.add_response("get_bucket_acl", {"Owner": {"ID": workspace}}, {"Bucket": WORKSPACE})
+
+
+def listed(stub: Stubber, *keys: str) -> None:
+    contents = [{"Key": key, "Size": 0 if key.endswith("/") else 1} for key in keys]
+    asked = {"Bucket": IMAGES, "Prefix": "x/", "MaxKeys": 20}
+    stub.add_response("list_objects_v2", {"Contents": contents} if keys else {}, asked)
+
+
+def readable(stub: Stubber, key: str = "x/a.png") -> None:
+    stub.add_response("get_object", {"Body": io.BytesIO(b"x")}, {"Bucket": IMAGES, "Key": key, "Range": "bytes=0-0"})
+    no_encryption(stub, IMAGES)
+
+
+def versioned(stub: Stubber, status: str | None = "Enabled") -> None:
+    stub.add_response("get_bucket_versioning", {"Status": status} if status else {}, {"Bucket": IMAGES})
+
+
+def all_passes(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub)
+    listed(stub, "x/", "x/a.png")
+    readable(stub)
+    versioned(stub)
+
+
+def check(script: Script, monkeypatch: pytest.MonkeyPatch) -> dict[str, AccessRow]:
+    monkeypatch.setattr(access, "caller_principal", lambda *_: PRINCIPAL)
+    client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    hook = create_autospec(RekognitionHook, instance=True)
+    hook.conn = SimpleNamespace(meta=SimpleNamespace(region_name="us-east-1", partition="aws"))
+    hook.find_project.return_value = None
+    with Stubber(client) as stub:
+        script(stub)
+        rows = list(
+            AccessCheck(
+                S3Session(client),
+                hook,
+                images=S3FolderLocation(IMAGES, "x/"),
+                workspace=S3FolderLocation(WORKSPACE, "w/"),
+                project="example-project",
+            ).rows()
+        )
+        stub.assert_no_pending_responses()
+    return {row.check: row for row in rows}
+
+
+def test_everything_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = check(all_passes, monkeypatch)
+    assert [row.outcome for row in rows.values()].count(Outcome.FAIL) == 0
+    assert list(rows) == [
+        "workspace bucket",
+        "workspace Region",
+        "write workspace",
+        "images bucket",
+        "images Region",
+        "same owner",
+        "folder",
+        "read images",
+        "versioning",
+        "Rekognition",
+    ]
+    raise_on_failure(list(rows.values()))
+    table = render_access(rows.values())
+    assert all(name in table for name in rows)
+
+
+def images_denied(stub: Stubber) -> None:
+    workspace_passes(stub)
+    stub.add_client_error("head_bucket", "403", "Forbidden", 403)
+
+
+def images_missing(stub: Stubber) -> None:
+    workspace_passes(stub)
+    stub.add_client_error("head_bucket", "NoSuchBucket", "", 404)
+
+
+def images_elsewhere(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES, "eu-west-2")
+
+
+def other_owner(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub, images="another account")
+    listed(stub, "x/a.png")
+    readable(stub)
+    versioned(stub)
+
+
+def folder_empty(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub)
+    listed(stub)
+    stub.add_client_error("head_object", "404", "Not Found", 404)
+    versioned(stub)
+
+
+def location_is_object(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub)
+    listed(stub)
+    stub.add_response("head_object", {}, {"Bucket": IMAGES, "Key": "x"})
+    versioned(stub)
+
+
+def read_denied(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub)
+    listed(stub, "x/a.png")
+    stub.add_client_error("get_object", "AccessDenied", "Access Denied", 403)
+    versioned(stub)
+
+
+KEY_ARN = "arn:aws:kms:us-east-1:111122223333:key/example"
+
+
+def key_denied(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub)
+    listed(stub, "x/a.png")
+    stub.add_client_error("get_object", "AccessDenied", "not authorized to perform: kms:Decrypt", 403)
+    by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY_ARN}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": by_default}]}
+    stub.add_response("get_bucket_encryption", {"ServerSideEncryptionConfiguration": rules}, {"Bucket": IMAGES})
+    versioned(stub)
+
+
+def workspace_read_only(stub: Stubber) -> None:
+    head(stub, WORKSPACE)
+    stub.add_client_error("create_multipart_upload", "AccessDenied", "Access Denied", 403)
+    head(stub, IMAGES)
+    owners(stub)
+    listed(stub, "x/a.png")
+    readable(stub)
+    versioned(stub)
+
+
+@pytest.mark.parametrize(
+    ("script", "failed", "code", "action", "resource"),
+    [
+        (images_missing, "images bucket", "BUCKET_NOT_FOUND", None, None),
+        (images_denied, "images bucket", "ACCESS_DENIED", "s3:ListBucket", f"arn:aws:s3:::{IMAGES}"),
+        (images_elsewhere, "images Region", "WRONG_REGION", None, None),
+        (other_owner, "same owner", "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER", None, None),
+        (folder_empty, "folder", "FOLDER_EMPTY", None, None),
+        (location_is_object, "folder", "LOCATION_IS_OBJECT", None, None),
+        (read_denied, "read images", "ACCESS_DENIED", "s3:GetObject", f"arn:aws:s3:::{IMAGES}/x/*"),
+        (key_denied, "read images", "KEY_UNUSABLE", "kms:Decrypt", KEY_ARN),
+        (workspace_read_only, "write workspace", "ACCESS_DENIED", "s3:PutObject", f"arn:aws:s3:::{WORKSPACE}/w/*"),
+    ],
+)
+def test_a_failure_comes_with_its_code_and_statement(
+    script: Script,
+    failed: str,
+    code: str,
+    action: str | None,
+    resource: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = check(script, monkeypatch)
+    failures = [row for row in rows.values() if row.outcome is Outcome.FAIL]
+    assert [(row.check, row.code) for row in failures] == [(failed, code)]
+    row = failures[0]
+    assert row.next_step
+    if action is None:
+        assert row.statements == ()
+    else:
+        assert row.statements[0]["Effect"] == "Allow"
+        assert action in row.statements[0]["Action"]
+        assert row.statements[0]["Resource"] == resource
+    if code == "ACCESS_DENIED":
+        assert row.statements[1] == row.statements[0] | {
+            "Sid": "CustomLabelsDatasets",
+            "Principal": {"AWS": PRINCIPAL},
+        }
+    with pytest.raises(AccessError) as caught:
+        raise_on_failure(list(rows.values()))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("arn", "principal"),
+    [
+        ("arn:aws:sts::111122223333:assumed-role/example-role/session", PRINCIPAL),
+        ("arn:aws:iam::111122223333:user/example-user", "arn:aws:iam::111122223333:user/example-user"),
+    ],
+)
+def test_a_policy_names_the_role_and_not_its_session(arn: str, principal: str) -> None:
+    assert access.role_of(arn) == principal

@@ -1,0 +1,89 @@
+"""What a request may say, and the time that a run is as of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
+from typing import Any
+
+import jsonschema
+import pytest
+
+from include.custom_labels.errors import RequestError
+from include.pipelines.requests import S3FolderRequest, form, run_as_of, run_slug
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "named"),
+    [
+        ({"s3_foldr": "s3://example-images"}, "UNKNOWN_PARAMETER", "'s3_foldr'"),
+        ({"project": "not allowed"}, "INVALID_PARAMETER", "$.project"),
+        ({"project": ""}, "INVALID_PARAMETER", "$.project"),
+        ({"project": "line\n"}, "INVALID_PARAMETER", "$.project"),
+        ({"project": "p" * 256}, "INVALID_PARAMETER", "$.project"),
+        ({"dataset_type": "TRAIN"}, "INVALID_PARAMETER", "$.dataset_type"),
+        ({"register": "yes"}, "INVALID_PARAMETER", "$.register"),
+        ({"s3_folder": "example-images/alexa-devices"}, "INVALID_PARAMETER", "$.s3_folder"),
+        ({"s3_folder": "s3://a b/c"}, "INVALID_PARAMETER", "$.s3_folder"),
+        ({"as_of": "yesterday"}, "INVALID_PARAMETER", "$.as_of"),
+        ({"as_of": "2026-11-22T20:00:00"}, "INVALID_PARAMETER", "$.as_of"),
+        ({"label_aliases": {"echo": ""}}, "INVALID_PARAMETER", "$.label_aliases"),
+        ({"label_aliases": {"echo": "l" * 256}}, "INVALID_PARAMETER", "$.label_aliases"),
+        ({"exclude": "*.tmp"}, "INVALID_PARAMETER", "$.exclude"),
+        ({"aws_conn_id": ""}, "INVALID_PARAMETER", "$.aws_conn_id"),
+    ],
+)
+def test_bad_parameters_are_named(params: dict[str, Any], code: str, named: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        S3FolderRequest.parse(params)
+    assert caught.value.code == code
+    assert named in str(caught.value)
+
+
+def test_the_form_holds_every_parameter_with_a_default_that_is_valid() -> None:
+    params = form(S3FolderRequest)
+    assert S3FolderRequest.parse({name: param.value for name, param in params.items()}) == S3FolderRequest()
+    for name, param in params.items():
+        jsonschema.validate(param.value, param.schema)
+        assert param.schema["title"], name
+        assert param.schema["description_md"], name
+        assert param.schema["section"], name
+
+
+def test_the_form_refuses_what_the_request_refuses() -> None:
+    params = form(S3FolderRequest)
+    for name, value in [("project", "not allowed"), ("project", "line\n"), ("s3_folder", "x"), ("dataset_type", "x")]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(value, params[name].schema)
+
+
+def test_a_request_survives_its_way_through_xcom() -> None:
+    request = S3FolderRequest.parse({"as_of": "2026-11-22T21:00:00+01:00", "exclude": ["*/thumbs/*"]})
+    assert S3FolderRequest.parse(request.to_json()) == request
+
+
+PARAMETER = datetime(2026, 11, 1, 1, tzinfo=UTC)
+INTERVAL_END = datetime(2026, 11, 2, tzinfo=UTC)
+LOGICAL_DATE = datetime(2026, 11, 3, tzinfo=UTC)
+RUN_AFTER = datetime(2026, 11, 4, 5, 6, 7, 890, tzinfo=timezone(timedelta(hours=1)))
+DAG_RUN = {"dag_run": SimpleNamespace(run_after=RUN_AFTER)}
+
+
+@pytest.mark.parametrize(
+    ("as_of", "context", "expected"),
+    [
+        (PARAMETER, {"data_interval_end": INTERVAL_END, "logical_date": LOGICAL_DATE}, PARAMETER),
+        (None, {"data_interval_end": INTERVAL_END, "logical_date": LOGICAL_DATE}, INTERVAL_END),
+        (None, {"data_interval_end": None, "logical_date": LOGICAL_DATE}, LOGICAL_DATE),
+        (None, {"logical_date": LOGICAL_DATE}, LOGICAL_DATE),
+        (None, {}, datetime(2026, 11, 4, 4, 6, 7, tzinfo=UTC)),
+    ],
+)
+def test_as_of(as_of: datetime | None, context: dict[str, Any], expected: datetime) -> None:
+    found = run_as_of(S3FolderRequest(as_of=as_of), context | DAG_RUN)
+    assert found == expected
+    assert (found.tzinfo, found.microsecond) == (UTC, 0)
+
+
+def test_a_run_id_becomes_one_folder_name() -> None:
+    assert run_slug("manual__2026-11-22T22:26:24+00:00_x/y ü") == "manual__2026-11-22T22-26-24-00-00_x-y-"
