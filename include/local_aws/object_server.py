@@ -21,6 +21,7 @@ HOST: Final = "127.0.0.1"
 _STEP: Final = 1117
 # SeaweedFS would wait 15 s for its own parts to let go of each other. Every write has reached the kernel by then.
 _STOP_TIMEOUT_S: Final = 2.0
+SOCKETS: Final = Path("/tmp")  # noqa: S108  where SeaweedFS puts them, whatever TMPDIR says
 _PR_SET_PDEATHSIG: Final = 1
 # Buckets are collections; without this each would begin with seven volumes.
 _ENVIRONMENT: Final = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
@@ -142,10 +143,14 @@ class ObjectServer:
             return
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             if self._process.returncode is not None:
-                return
+                break
             os.killpg(self._process.pid, signal_number)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT_S)
+        for port in self._ports.all:
+            # Killed, SeaweedFS leaves its Unix sockets, whose names hold the port.
+            for left in SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
 
 
 def _identity_file(identities: Iterable[Identity]) -> dict[str, Any]:
