@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.custom_labels.errors import ManifestError
@@ -19,55 +19,11 @@ from include.custom_labels.manifest import (
     submission_line,
 )
 from include.custom_labels.objects import ObjectPage
-
-BUCKET = "example-bucket"
-TIME = "2026-11-22T20:00:00"
+from tests.custom_labels.manifest_lines import BUCKET, TIME, boxes_pair, label_pair, line_of
 
 
 def page_of(*keys: str, time: str = TIME) -> ObjectPage:
     return ObjectPage(list(keys), [1] * len(keys), ["etag"] * len(keys), [time] * len(keys))
-
-
-def label_pair(name: str = "label-0", label: str = "echo", **metadata: Any) -> dict[str, Any]:
-    return {
-        name: 1,
-        f"{name}-metadata": {
-            "class-name": label,
-            "confidence": 1,
-            "type": "groundtruth/image-classification",
-            "human-annotated": "yes",
-            "creation-date": TIME,
-            **metadata,
-        },
-    }
-
-
-def boxes_pair(name: str = "bounding-box", **metadata: Any) -> dict[str, Any]:
-    return {
-        name: {
-            "image_size": [{"width": 640, "height": 480, "depth": 3}],
-            "annotations": [
-                {"class_id": 1, "top": 251, "left": 399, "width": 155, "height": 101},
-                {"class_id": 0, "top": 65.5, "left": 86.0, "width": 220, "height": 334},
-            ],
-        },
-        f"{name}-metadata": {
-            "objects": [{"confidence": 1.0}, {"confidence": 0.5}],
-            "class-map": {"1": "Echo Dot", "0": "Echo"},
-            "type": "groundtruth/object-detection",
-            "human-annotated": "yes",
-            "creation-date": TIME,
-            "job-name": "my job",
-            **metadata,
-        },
-    }
-
-
-def line_of(*parts: dict[str, Any], source_ref: str = f"s3://{BUCKET}/a.png") -> bytes:
-    line: dict[str, Any] = {"source-ref": source_ref}
-    for part in parts:
-        line |= part
-    return json.dumps(line).encode()
 
 
 def encoded_one_by_one(page: ObjectPage, label: str | None) -> bytes:
@@ -103,12 +59,14 @@ text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 )
 
 
+@settings(deadline=None)
 @given(keys=st.lists(text, max_size=8), times=text, label=st.none() | text)
 def test_the_fast_encoder_writes_what_the_plain_one_does(keys: list[str], times: str, label: str | None) -> None:
     page = page_of(*keys, time=times)
     assert image_level_lines(BUCKET, page, 0, len(keys), label) == encoded_one_by_one(page, label)
 
 
+@settings(deadline=None)
 @given(keys=st.lists(text, min_size=1, max_size=8), label=text)
 def test_written_lines_are_canonical_and_read_back(keys: list[str], label: str) -> None:
     for key, data in zip(
