@@ -28,7 +28,8 @@ from include.custom_labels.ledger import State
 from include.custom_labels.locations import S3FolderLocation
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.quotas import ALL_QUOTAS, DatasetType, regional_quotas
-from include.custom_labels.validation import ManifestValidator, ValidationResult, compare_datasets
+from include.custom_labels.validation import ManifestValidator
+from include.custom_labels.validation_results import ValidationResult, compare_datasets
 
 _READ_BYTES = 1 << 18
 _OUTSIDE = ("outside", None, "OUTSIDE_LOCATION")

@@ -19,6 +19,8 @@ import msgspec
 
 from include.custom_labels.boxes import box_fault, dimension_fault
 from include.custom_labels.codes import Code
+from include.custom_labels.image_headers import ImageFormat, ImageHeader
+from include.custom_labels.images import image_fault
 from include.custom_labels.label_attributes import (
     METADATA_SUFFIX,
     SOURCE_REF,
@@ -32,14 +34,10 @@ from include.custom_labels.manifest import decode_line, read_creation_date, spli
 from include.custom_labels.quotas import (
     IMAGE_FILE_WARNING_BYTES,
     IMAGE_FORMATS,
-    MAX_ASPECT_RATIO,
     MAX_BOXES_PER_IMAGE,
-    MAX_IMAGE_FILE_BYTES,
-    MAX_IMAGE_SIDE_PX,
     MAX_JSON_LINE_LENGTH,
     MAX_LABEL_NAME_LENGTH,
     MAX_LABELS_PER_IMAGE,
-    MIN_IMAGE_SIDE_PX,
 )
 
 
@@ -232,16 +230,11 @@ def _image_problems(source_ref: str, image_facts: ImageFactsOf) -> list[Problem]
     facts = image_facts(source_ref)
     if facts is None:
         return [Problem(Code.ERROR_INVALID_IMAGE, detail="there is no such image")]
-    shorter, longer = sorted((facts.width_px, facts.height_px))
-    size = f"{facts.width_px}×{facts.height_px} pixels"
     if facts.image_format is not None and facts.image_format not in IMAGE_FORMATS:
         return [Problem(Code.ERROR_INVALID_IMAGE, detail=f"the format is {facts.image_format}")]
-    if shorter < MIN_IMAGE_SIDE_PX.value or longer > MAX_IMAGE_SIDE_PX.value:
-        return [Problem(Code.ERROR_INVALID_IMAGE, detail=size)]
-    if longer > MAX_ASPECT_RATIO.value * shorter:
-        return [Problem(Code.ERROR_INVALID_IMAGE, detail=f"aspect ratio of {size}")]
-    if facts.size_bytes is not None and facts.size_bytes > MAX_IMAGE_FILE_BYTES.value:
-        return [Problem(Code.ERROR_INVALID_IMAGE, detail=f"{facts.size_bytes:,} bytes")]
+    header = ImageHeader(ImageFormat(facts.image_format or IMAGE_FORMATS[0]), facts.width_px, facts.height_px)
+    if fault := image_fault(header, facts.size_bytes or 0):
+        return [Problem(Code.ERROR_INVALID_IMAGE, detail=f"{fault.reason}: {fault.detail}")]
     if facts.size_bytes is not None and facts.size_bytes > IMAGE_FILE_WARNING_BYTES.value:
         return [Problem(Code.WARNING_LARGE_IMAGE_FILE, detail=f"{facts.size_bytes:,} bytes")]
     return []

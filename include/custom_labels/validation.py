@@ -1,8 +1,7 @@
 """Validation of a whole manifest, as a stream.
 
-Every rule about one line is in `include.custom_labels.line_rules`. Lines of the usual shape, an image with one
-image-level label or with none, do not get there: the typed decoder below accepts a line only if no rule could find
-fault with it, and hands every other line on. A property-based test holds that both ways agree.
+Every rule about one line is in `include.custom_labels.line_rules`; lines in which no rule can find fault are
+recognized by `include.custom_labels.usual_lines` and only counted. A property-based test holds that both ways agree.
 
 Memory holds one buffer, labels and buckets, the findings that are kept, and for each image 8 bytes of digest with
 its line number, about 100 bytes in all, to see repeated images. The digest is Python's keyed hash of text: among
@@ -14,34 +13,30 @@ After as many lines as a dataset may have, further ones are counted and not chec
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Final, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 
 from include.custom_labels.codes import Code
 from include.custom_labels.findings import Finding, FindingReport
-from include.custom_labels.label_attributes import METADATA_SUFFIX, SOURCE_REF
+from include.custom_labels.label_attributes import SOURCE_REF
 from include.custom_labels.line_rules import ImageFactsOf, LineVerdict, Problem, Status, check_line
 from include.custom_labels.quotas import (
     MAX_FINDING_SAMPLES,
     MAX_INVALID_LINES_PERCENT,
     MAX_JSON_LINE_LENGTH,
     MAX_LABELS,
-    MAX_LABELS_PER_IMAGE,
     MAX_MANIFEST_BYTES,
     MAX_OBJECT_KEY_BYTES,
     MAX_TEST_IMAGES_PER_LABEL,
-    MIN_LABEL_OVERLAP_PERCENT,
     MIN_LABELS_IMAGE_LEVEL,
     MIN_LABELS_LOCALIZATION,
     DatasetType,
     regional_quotas,
 )
-
-UseCase = Literal["IMAGE_LEVEL_LABELS", "OBJECT_LOCALIZATION", "MIXED", "NOT_DETERMINED"]
+from include.custom_labels.usual_lines import decode_usual_line, usual_labels
+from include.custom_labels.validation_results import UseCase, ValidationResult, first_names
 
 _SLICE_BYTES: Final = 1 << 20
 # A character has at most four bytes, so that a longer line is too long whatever stands in it.
@@ -59,89 +54,6 @@ class _Usual(NamedTuple):
     shortest: int
     longest: int
     is_unlabelled: bool
-
-
-class _UsualMetadata(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Metadata of an image-level label with which no rule finds fault, apart from its label.
-
-    Unknown members are refused because the decoder would step over them without reading them.
-    """
-
-    class_name: str = msgspec.field(name="class-name")
-    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    type: Literal["groundtruth/image-classification"]
-    human_annotated: Literal["yes", "no"] = msgspec.field(name="human-annotated")
-    creation_date: datetime = msgspec.field(name="creation-date")
-    job_name: str = msgspec.field(name="job-name", default="")
-
-
-_UsualMembers = dict[str, str | int | _UsualMetadata]
-_decode_usual_line = msgspec.json.Decoder(_UsualMembers).decode
-
-
-def _usual_labels(members: _UsualMembers, known_labels: Container[str]) -> list[str] | None:
-    """Labels of a line of nothing but pairs, each attribute just before its metadata; None for any other line."""
-    labels: list[str] = []
-    items = iter(members.items())
-    for name, value in items:
-        metadata_name, metadata = next(items, ("", None))
-        if not (
-            isinstance(metadata, _UsualMetadata)
-            and isinstance(value, int)
-            and metadata_name == name + METADATA_SUFFIX
-            and metadata.class_name in known_labels
-            and metadata.class_name not in labels
-        ):
-            return None
-        labels.append(metadata.class_name)
-    return labels if len(labels) <= MAX_LABELS_PER_IMAGE.value else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValidationResult:
-    """What is known about a manifest.
-
-    :ivar lines: all, blank ones included
-    :ivar checked_lines: those within the image quota; the counts below are of these
-    :ivar valid_lines: can be trained on
-    :ivar invalid_lines: cannot, because of an error
-    :ivar ignored_lines: cannot, because they are not annotated; no error
-    :ivar dropped_lines: of the invalid ones, those that Rekognition leaves out of the dataset without a word
-    :ivar images_per_label: valid lines by label; a line counts once for a label
-    :ivar declared_labels: labels of valid and of invalid lines
-    :ivar buckets: lines by the bucket of their image
-    :ivar report: all findings
-    :ivar dataset_findings: those about the file and the dataset
-    """
-
-    dataset_type: DatasetType
-    size_bytes: int
-    lines: int
-    checked_lines: int
-    valid_lines: int
-    invalid_lines: int
-    ignored_lines: int
-    dropped_lines: int
-    images_per_label: Mapping[str, int]
-    declared_labels: frozenset[str]
-    buckets: Mapping[str, int]
-    use_case: UseCase
-    report: FindingReport
-    dataset_findings: tuple[Finding, ...]
-    images: Mapping[int, int] = field(repr=False)
-    """Line numbers by digests of source-refs; digests mean nothing outside this process."""
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether Amazon Rekognition would make a dataset of this manifest; training may need more labels."""
-        return not any(
-            finding.code.severity == "error" and "dataset" in finding.code.phases for finding in self.dataset_findings
-        )
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether any finding is an error."""
-        return self.report.errors > 0
 
 
 class ManifestValidator:
@@ -257,7 +169,7 @@ class ManifestValidator:
         labelled = unlabelled = 0
         for number, line in enumerate(lines, before + 1):
             try:
-                members = _decode_usual_line(line)
+                members = decode_usual_line(line)
                 source_ref = members.pop(SOURCE_REF)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
                 source_ref = None
@@ -269,7 +181,7 @@ class ManifestValidator:
                 and (digest := hash(source_ref)) not in images
             ):
                 if members:
-                    found = _usual_labels(members, known_labels)
+                    found = usual_labels(members, known_labels)
                     if found:
                         images[digest] = number
                         labelled += 1
@@ -371,7 +283,7 @@ class ManifestValidator:
         if invalid * 100 > MAX_INVALID_LINES_PERCENT.value * checked:
             yield Code.ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST, f"{invalid:,} of {checked:,} lines"
         if len(self._buckets) > 1:
-            yield Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS, _first_names(self._buckets)
+            yield Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS, first_names(self._buckets)
         yield from self._label_problems()
 
     def _label_problems(self) -> Iterator[tuple[Code, str]]:
@@ -392,7 +304,7 @@ class ManifestValidator:
                 label for label, images in self._images_per_label.items() if images > MAX_TEST_IMAGES_PER_LABEL.value
             ]
             if large:
-                yield Code.WARNING_TOO_MANY_TEST_IMAGES_PER_LABEL, _first_names(large)
+                yield Code.WARNING_TOO_MANY_TEST_IMAGES_PER_LABEL, first_names(large)
 
 
 def validate_manifest(
@@ -407,48 +319,3 @@ def validate_manifest(
     for chunk in chunks:
         validator.feed(chunk)
     return validator.finish()
-
-
-def compare_datasets(
-    train: ValidationResult,
-    test: ValidationResult,
-    *,
-    samples_per_code: int = MAX_FINDING_SAMPLES.value,
-    on_finding: Callable[[Finding], None] | None = None,
-) -> FindingReport:
-    """What is wrong between two datasets of one project. Line numbers are the test manifest's.
-
-    Half of the training labels must be in the test dataset, before and after invalid lines are left out. Both
-    results must come from this process.
-    """
-    report = FindingReport(samples_per_code=samples_per_code)
-
-    def add(finding: Finding) -> None:
-        report.add(finding)
-        if on_finding is not None:
-            on_finding(finding)
-
-    for digest, line_number in test.images.items():
-        if (other := train.images.get(digest)) is not None:
-            detail = f"line {other} of the training manifest"
-            add(Finding(code=Code.WARNING_IMAGE_IN_TRAIN_AND_TEST, line_number=line_number, detail=detail))
-    for code, train_labels, test_labels in (
-        (Code.ERROR_INSUFFICIENT_LABEL_OVERLAP, train.declared_labels, test.declared_labels),
-        (
-            Code.ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP,
-            train.images_per_label.keys(),
-            test.images_per_label.keys(),
-        ),
-    ):
-        shared = len(train_labels & test_labels)
-        if shared * 100 < MIN_LABEL_OVERLAP_PERCENT.value * len(train_labels):
-            missing = _first_names(train_labels - test_labels)
-            add(Finding(code=code, detail=f"{shared} of {len(train_labels)} labels; missing: {missing}"))
-            break
-    return report
-
-
-def _first_names(names: Iterable[str], shown: int = 5) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - shown} more" if len(ordered) > shown else ""
-    return ", ".join(ordered[:shown]) + more

@@ -11,12 +11,8 @@ from include.custom_labels.codes import Code
 from include.custom_labels.findings import Finding
 from include.custom_labels.line_rules import ImageFacts
 from include.custom_labels.quotas import DatasetType
-from include.custom_labels.validation import (
-    ManifestValidator,
-    ValidationResult,
-    compare_datasets,
-    validate_manifest,
-)
+from include.custom_labels.validation import ManifestValidator, validate_manifest
+from include.custom_labels.validation_results import ValidationResult, compare_datasets
 from tests.custom_labels.manifest_lines import BUCKET, boxes_pair, label_pair, line_of
 
 REGION = "us-east-1"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from include.custom_labels.findings import Finding
 from include.custom_labels.line_rules import ImageFacts
-from include.custom_labels.validation import ManifestValidator, ValidationResult
+from include.custom_labels.validation import ManifestValidator
+from include.custom_labels.validation_results import ValidationResult
 from tests.custom_labels.manifest_lines import boxes_pair, label_pair
 
 names = st.sampled_from(["label-0", "echo", "echo dot", "é", "errors", "cl", "x-metadata", "a", "a-metadata"])
