@@ -9,6 +9,7 @@ READY := $(VENV)/.ready
 
 export PYTHONPATH := $(CURDIR)
 export PYTHON
+export IMAGES
 
 TYPED := include dags plugins demo bench
 
@@ -26,7 +27,7 @@ venv: $(READY) ## make the virtual environment
 
 .PHONY: demo
 demo: $(READY) ## start everything, import sample images (or IMAGES=path), print the result
-	@$(RUN)/python -m demo run $(if $(IMAGES),--images "$(IMAGES)")
+	@$(RUN)/python -m demo run
 
 .PHONY: up
 up: $(READY) ## start local AWS and Airflow, import nothing

@@ -28,7 +28,9 @@ console = Console(highlight=False)
 
 @app.command()
 def run(
-    images: Annotated[str | None, typer.Option(help="A folder of images; without it, a sample tree is drawn.")] = None,
+    images: Annotated[
+        str | None, typer.Option(envvar="IMAGES", help="A folder of images; without it, a sample tree is drawn.")
+    ] = None,
 ) -> None:
     """Start everything, import a folder of images, print the result."""
     with _demo() as (settings, say):
@@ -51,8 +53,8 @@ def run(
             conf = {"project": project_name(folder.name), "s3_folder": s3_folder}
             with services.airflow() as airflow:
                 imported = import_folder(airflow, conf, base_url=settings.airflow_url, say=say)
-            record.add(imported)
-        print_import(console, imported)
+            record.add(s3_folder, imported)
+        print_import(console, s3_folder, imported)
         _print_services(settings)
 
 

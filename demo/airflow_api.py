@@ -56,6 +56,12 @@ class AirflowApi:
         body = {"logical_date": None, "conf": dict(conf)}
         return str(self._call("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", json=body)["dag_run_id"])
 
+    def run_ids(self, dag_id: str) -> list[str]:
+        """The newest hundred runs of the Dag, newest first."""
+        parameters = {"limit": 100, "order_by": "-run_after"}
+        page = self._call("GET", f"/api/v2/dags/{quote(dag_id)}/dagRuns", params=parameters)
+        return [run["dag_run_id"] for run in page["dag_runs"]]
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         return str(self._call("GET", self._run_path(dag_id, run_id))["state"])
 

@@ -25,7 +25,6 @@ FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed"
 class ImportedFolder:
     """A finished import. ``result`` is what the Dag's last task returned."""
 
-    s3_folder: str
     run_url: str
     result: dict[str, Any]
 
@@ -40,8 +39,8 @@ class ImportRecord:
         row = self._rows().get(s3_folder)
         return ImportedFolder(**row) if row else None
 
-    def add(self, imported: ImportedFolder) -> None:
-        self._write({**self._rows(), imported.s3_folder: asdict(imported)})
+    def add(self, s3_folder: str, imported: ImportedFolder) -> None:
+        self._write({**self._rows(), s3_folder: asdict(imported)})
 
     def forget(self, s3_folder: str) -> None:
         rows = self._rows()
@@ -87,10 +86,7 @@ def import_folder(
     if state != "success":
         raise DemoError(f"The import did not succeed ({state}). {_reason(airflow, run_id)}\nMore: {url}")
     result = airflow.return_value(DAG_ID, run_id, SUMMARY_TASK)
-    # Airflow hands a dict back as one or as its JSON text, depending on the serializer.
-    if isinstance(result, str):
-        result = json.loads(result)
-    return ImportedFolder(s3_folder=str(conf["s3_folder"]), run_url=url, result=result)
+    return ImportedFolder(run_url=url, result=result)
 
 
 def _follow(airflow: AirflowApi, run_id: str, say: Callable[[str], None]) -> str:

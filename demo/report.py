@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from demo.folder_import import ImportedFolder
 from demo.settings import PROJECT_ROOT
@@ -14,29 +14,30 @@ from demo.settings import PROJECT_ROOT
 LOG_TAIL_LINES = 15
 
 
-def print_import(console: Console, imported: ImportedFolder) -> None:
-    """Images per label, states of the ledger, samples of what was found, and where everything is."""
+def print_import(console: Console, s3_folder: str, imported: ImportedFolder) -> None:
+    """Images per label, states of the ledger, samples of what needs a person, and where everything is."""
     result = imported.result
     console.print()
-    _print_counts(console, "Images per label", "label", result.get("images_per_label"))
-    _print_counts(console, "Objects by state", "state", result.get("states"))
-    for finding in result.get("findings") or ():
-        console.print(f"  {_finding(finding)}", markup=False, highlight=False, soft_wrap=True)
-    places = Table(box=None, show_header=False, title="Where it is", title_justify="left")
-    places.add_column(no_wrap=True)
-    places.add_column(overflow="fold")
-    rows = {
-        "S3 folder": imported.s3_folder,
-        "Dataset": result.get("dataset_arn"),
-        "Manifest": result.get("manifest_uri"),
-        "Ledger": result.get("ledger_uri"),
-        "Summary": result.get("summary_uri"),
-        "Run in Airflow": imported.run_url,
+    _print_counts(console, "Images per label", "label", result["images_per_label"])
+    _print_counts(console, "Objects by state", "state", result["states"])
+    for problem in result["problems"]:
+        samples = ", ".join(sample["key"] for sample in problem["samples"])
+        _print_line(console, f"{problem['state']} {problem['reason']} ({problem['count']:,}): {samples}")
+        _print_line(console, f"  {problem['what_to_do']}")
+    if result["findings"]:
+        findings = ", ".join(f"{code} {count:,}" for code, count in result["findings"].items())
+        _print_line(console, f"Findings in the manifest: {findings}")
+    console.print()
+    places = {
+        "S3 folder": s3_folder,
+        "Dataset": result["dataset_arn"],
+        "Manifest": result["manifest_uri"],
+        "Ledger": result["ledger_uri"],
+        "Summary": result["summary_uri"],
+        "Run": imported.run_url,
     }
-    for name, value in rows.items():
-        if value:
-            places.add_row(name, str(value))
-    console.print(places, highlight=False, soft_wrap=True)
+    for name, value in places.items():
+        _print_line(console, f"{name:<12} {value}")
 
 
 def print_log_tail(console: Console, log: Path) -> None:
@@ -47,7 +48,7 @@ def print_log_tail(console: Console, log: Path) -> None:
         return
     console.print(f"The end of {shown_path(log)}:")
     for line in lines:
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        _print_line(console, f"  {line}")
 
 
 def shown_path(path: Path) -> str:
@@ -55,18 +56,17 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(PROJECT_ROOT)) if path.is_relative_to(PROJECT_ROOT) else str(path)
 
 
-def _print_counts(console: Console, title: str, column: str, counts: dict[str, int] | None) -> None:
+def _print_counts(console: Console, title: str, column: str, counts: dict[str, int]) -> None:
     if not counts:
         return
     table = Table(title=title, title_justify="left")
     table.add_column(column, overflow="fold")
     table.add_column("images" if column == "label" else "objects", justify="right")
     for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
+        table.add_row(Text(name), f"{count:,}")
     console.print(table)
 
 
-def _finding(finding: Any) -> str:
-    if not isinstance(finding, dict):
-        return str(finding)
-    return "  ".join(str(value) for value in finding.values() if value not in (None, ""))
+def _print_line(console: Console, text: str) -> None:
+    # A terminal's width must not cut an address in two, nor a key be taken for markup.
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

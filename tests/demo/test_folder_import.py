@@ -30,11 +30,12 @@ def test_a_run_id_is_one_part_of_the_address() -> None:
 
 
 def test_the_record_keeps_one_import_per_folder(tmp_path: Path) -> None:
+    folder = "s3://example-images/食/"
     record = ImportRecord(tmp_path)
-    assert record.find("s3://example-images/食/") is None
-    first = ImportedFolder(s3_folder="s3://example-images/食/", run_url="http://127.0.0.1:8080/1", result={"n": 1})
-    record.add(first)
-    assert ImportRecord(tmp_path).find(first.s3_folder) == first
-    record.forget(first.s3_folder)
-    assert record.find(first.s3_folder) is None
-    record.forget(first.s3_folder)
+    assert record.find(folder) is None
+    imported = ImportedFolder(run_url="http://127.0.0.1:8080/1", result={"n": 1})
+    record.add(folder, imported)
+    assert ImportRecord(tmp_path).find(folder) == imported
+    record.forget(folder)
+    assert record.find(folder) is None
+    record.forget(folder)

@@ -1,0 +1,234 @@
+"""`make demo` for real: local AWS, a running `airflow standalone`, an import over the REST API, and the way back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from demo.airflow_api import AirflowApi
+from demo.errors import DemoError
+from demo.folder_import import DAG_ID, import_folder
+from demo.services import IMAGES_BUCKET, Services
+from demo.settings import PROJECT_ROOT, Settings
+from tests.fixtures.local_aws import free_ports as free_aws_ports
+from tests.fixtures.local_aws import require_weed
+from tests.fixtures.ports import free_ports
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A demo in folders and on ports of its own."""
+
+    settings: Settings
+    services: Services
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`python -m demo …` as `make` calls it."""
+        settings = self.settings
+        environment = os.environ | {
+            "DEMO_DIR": str(settings.demo_dir),
+            "LOCAL_AWS_DIR": str(settings.local_aws_dir),
+            "AIRFLOW_PORT": str(settings.airflow_port),
+            "S3_PORT": str(settings.s3_port),
+            "REKOGNITION_PORT": str(settings.rekognition_port),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "demo", *arguments],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def run(self, airflow: AirflowApi, conf: dict[str, object]) -> dict[str, Any]:
+        """Trigger the Dag over REST; its summary."""
+        imported = import_folder(airflow, conf, base_url=self.settings.airflow_url, say=print)
+        return imported.result
+
+    def labels(self, dataset_arn: str) -> dict[str, set[str]]:
+        """The class names of each image of the dataset, as the service lists them."""
+        pages = self.services.rekognition().get_paginator("list_dataset_entries").paginate(DatasetArn=dataset_arn)
+        entries = [json.loads(entry) for page in pages for entry in page["DatasetEntries"]]
+        return {
+            entry["source-ref"]: {
+                value["class-name"]
+                for name, value in entry.items()
+                if name.endswith("-metadata") and "class-name" in value
+            }
+            for entry in entries
+        }
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, subprocess.CompletedProcess[str]]]:
+    """The demo and what its first `make demo` printed."""
+    require_weed()
+    for _ in range(3):
+        demo = _demo(tmp_path_factory.mktemp("demo"))
+        done = demo.command("run")
+        # Another program may have taken a port since it was found free.
+        if "is taken" not in done.stdout:
+            break
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield demo, done
+    finally:
+        demo.services.down()
+
+
+def _demo(folder: Path) -> Demo:
+    s3_port, rekognition_port = free_aws_ports()
+    (airflow_port,) = free_ports(1)
+    settings = Settings(
+        demo_dir=folder / "demo",
+        local_aws_dir=folder / "aws",
+        airflow_port=airflow_port,
+        s3_port=s3_port,
+        rekognition_port=rekognition_port,
+    )
+    return Demo(settings=settings, services=Services(settings, say=print))
+
+
+@pytest.fixture(scope="module")
+def demo(first_run: tuple[Demo, object]) -> Demo:
+    return first_run[0]
+
+
+@pytest.fixture(scope="module")
+def airflow(demo: Demo) -> Iterator[AirflowApi]:
+    with demo.services.airflow() as airflow:
+        yield airflow
+
+
+@pytest.fixture(scope="module")
+def dataset_arn(demo: Demo) -> str:
+    (imported,) = json.loads((demo.settings.demo_dir / "imports.json").read_bytes()).values()
+    return str(imported["result"]["dataset_arn"])
+
+
+def test_the_demo_prints_its_result_and_where_everything_is(
+    first_run: tuple[Demo, subprocess.CompletedProcess[str]], dataset_arn: str
+) -> None:
+    demo, done = first_run
+    for text in ("echo-dot │     16", "quarantined NOT_PNG_OR_JPEG (1)", dataset_arn, demo.settings.airflow_url):
+        assert text in done.stdout
+    assert demo.services.password() not in done.stdout + done.stderr
+
+
+def test_the_dataset_is_labelled_by_folder(demo: Demo, dataset_arn: str) -> None:
+    labels = demo.labels(dataset_arn)
+    folder = f"s3://{IMAGES_BUCKET}/alexa-devices/"
+    expected = {
+        f"{folder}alexa-devices-image-1.png": set(),
+        f"{folder}echo/echo-image-1.png": {"echo"},
+        f"{folder}echo/echo-image-3.jpg": {"echo"},
+        f"{folder}echo-dot/echo-dot-image-1.png": {"echo-dot"},
+        f"{folder}echo-dot/white-echo-dot/white-echo-dot-image-1.png": {"echo-dot"},
+    }
+    assert {source_ref: labels.get(source_ref) for source_ref in expected} == expected
+    assert len(labels) == 30
+    for source_ref, names in labels.items():
+        inside = source_ref.removeprefix(folder)
+        assert names == ({inside.split("/")[0]} if "/" in inside else set())
+
+
+def test_the_second_demo_is_a_no_op(demo: Demo, airflow: AirflowApi, dataset_arn: str) -> None:
+    processes = demo.services.registry.all()
+    runs = airflow.run_ids(DAG_ID)
+
+    done = demo.command("run")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Already imported; nothing has changed since." in done.stdout
+    assert dataset_arn in done.stdout
+    assert "Starting" not in done.stdout
+    assert demo.services.registry.all() == processes
+    assert airflow.run_ids(DAG_ID) == runs
+
+
+def test_a_plain_trigger_of_the_unchanged_folder_changes_nothing(
+    demo: Demo, airflow: AirflowApi, dataset_arn: str
+) -> None:
+    before = demo.labels(dataset_arn)
+    result = demo.run(airflow, {})
+    assert result["dataset_arn"] == dataset_arn
+    assert not result["changed"]
+    assert demo.labels(dataset_arn) == before
+
+
+def test_an_added_image_is_added_to_the_dataset(demo: Demo, airflow: AirflowApi, dataset_arn: str) -> None:
+    key = "alexa-devices/echo-show/écho #1 +.png"
+    source = demo.settings.demo_dir / "images" / "alexa-devices" / "echo" / "echo-image-1.png"
+    demo.services.s3().put_object(Bucket=IMAGES_BUCKET, Key=key, Body=source.read_bytes())
+
+    result = demo.run(airflow, {"s3_folder": f"s3://{IMAGES_BUCKET}/alexa-devices"})
+
+    assert result["dataset_arn"] == dataset_arn
+    assert demo.labels(dataset_arn)[f"s3://{IMAGES_BUCKET}/{key}"] == {"echo-show"}
+    assert result["images_per_label"]["echo-show"] == 1
+
+
+@pytest.mark.parametrize(
+    ("conf", "reason"),
+    [
+        ({"project": "no spaces allowed"}, r"\(400\)"),
+        ({"dataset_type": "validation"}, r"\(400\)"),
+        ({"s3_folders": "s3://example-images/echo/"}, "UNKNOWN_PARAMETER.*s3_folders"),
+    ],
+)
+def test_a_bad_parameter_is_refused_and_no_project_is_made(
+    demo: Demo, airflow: AirflowApi, conf: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(DemoError, match=f"(?s){reason}"):
+        demo.run(airflow, conf)
+    projects = demo.services.rekognition().describe_projects()["ProjectDescriptions"]
+    assert [project["ProjectArn"].split("/")[1] for project in projects] == ["alexa-devices"]
+
+
+def test_nothing_listens_beyond_this_machine(demo: Demo, airflow: AirflowApi) -> None:
+    listening = {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in demo.services.registry.all()
+        for member in [*process.members(), *psutil.Process(process.pid).children(recursive=True)]
+        for connection in member.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {port for _, port in listening} >= {demo.settings.airflow_port, demo.settings.s3_port}
+    assert {address for address, _ in listening} == {"127.0.0.1"}
+
+
+def test_down_ends_what_was_started_and_leaves_no_process(demo: Demo, airflow: AirflowApi) -> None:
+    started = [
+        member
+        for process in demo.services.registry.all()
+        for member in [*process.members(), *psutil.Process(process.pid).children(recursive=True)]
+    ]
+    assert len(started) > 5
+
+    done = demo.command("down")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    left = [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert left == []
+    assert demo.services.registry.all() == []
+    # No process of ours carries the demo's folder in its command line or environment any more.
+    marks = [process.info["pid"] for process in psutil.process_iter(["pid", "environ"]) if _belongs(process, demo)]
+    assert marks == []
+
+
+def _belongs(process: psutil.Process, demo: Demo) -> bool:
+    environment = process.info["environ"] or {}
+    return environment.get("AIRFLOW_HOME") == str(demo.settings.airflow_home) or environment.get(
+        "LOCAL_AWS_DIR"
+    ) == str(demo.settings.local_aws_dir)
