@@ -25,6 +25,7 @@ from xml.sax.saxutils import escape
 from bench.fixture import LAST_MODIFIED, all_keys, content_number, contents
 
 MAX_KEYS = 1000
+SERVER = "stub"
 _NO_HEADERS: Mapping[str, str] = {}
 _HTTP_DATE = "Sun, 22 Nov 2026 20:00:00 GMT"
 _REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 403: "Forbidden", 404: "Not Found",
@@ -50,6 +51,7 @@ class Stub:
     :ivar busy_share: share of answers that are 503
     :ivar faults: answers for the next requests: an HTTP status, or 0 to drop the connection; then as usual
     :ivar requests: every request line seen, while `is_recording`
+    :ivar denied_keys: answered with 403
     """
 
     keys: Sequence[str]
@@ -60,8 +62,10 @@ class Stub:
     busy_share: float = 0.0
     faults: deque[int] = field(default_factory=deque)
     requests: list[str] = field(default_factory=list)
+    denied_keys: set[str] = field(default_factory=set)
     is_recording: bool = False
     url: str = ""
+    connections: set[asyncio.Transport] = field(default_factory=set)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     chance: random.Random = field(default_factory=lambda: random.Random(20261122))
     listings: dict[str, bytes] = field(default_factory=dict)
@@ -145,6 +149,8 @@ class Stub:
     def _object(
         self, method: str, key: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes
     ) -> bytes:
+        if key in self.denied_keys:
+            return _error(403, "AccessDenied")
         if method in ("GET", "HEAD"):
             return self._read(method, key, headers)
         if method == "POST" and "uploads" in query:
@@ -166,6 +172,15 @@ class Stub:
             self.objects[key] = StoredBody(b"".join(parts[number] for number in sorted(parts)), "multipart")
             return _http(200, b'<CompleteMultipartUploadResult><ETag>"multipart"</ETag>'
                               b"</CompleteMultipartUploadResult>")  # fmt: skip
+        if "if-match" in headers:
+            if key not in self.objects:
+                return _error(404, "NoSuchKey")
+            if headers["if-match"] != f'"{self.objects[key].etag}"':
+                return _error(412, "PreconditionFailed")
+        if "x-amz-copy-source" in headers:
+            source = unquote(headers["x-amz-copy-source"]).partition("/")[2]
+            self.objects[key] = self.objects[source]
+            return _http(200, b'<CopyObjectResult><ETag>"copy"</ETag></CopyObjectResult>')
         stored = StoredBody(body, hashlib.md5(body, usedforsecurity=False).hexdigest())
         self.objects[key] = stored
         return _http(200, b"", {"ETag": f'"{stored.etag}"'})
@@ -202,7 +217,12 @@ def _url_encoded(key: str) -> str:
 
 
 def _http(status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS, *, is_head: bool = False) -> bytes:
-    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", f"Content-Length: {len(body)}", "x-amz-request-id: STUB"]
+    lines = [
+        f"HTTP/1.1 {status} {_REASONS[status]}",
+        f"Content-Length: {len(body)}",
+        "x-amz-request-id: STUB",
+        f"Server: {SERVER}",
+    ]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if is_head else body)
 
@@ -223,6 +243,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._stub.connections.add(self._transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._stub.connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -279,17 +303,29 @@ def running_stub(keys: Sequence[str], bucket: str) -> Iterator[Stub]:
     :param keys: in any order
     """
     stub = Stub(sorted(keys), bucket, is_recording=True)
+    ready = threading.Event()
+    done = asyncio.Event()
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(_serve(stub))
-    thread = threading.Thread(target=loop.run_forever)
+
+    async def serve() -> None:
+        async with await _serve(stub):
+            ready.set()
+            await done.wait()
+            for transport in list(stub.connections):
+                transport.abort()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
     thread.start()
+    ready.wait()
     try:
         yield stub
     finally:
-        loop.call_soon_threadsafe(server.close)
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(done.set)
         thread.join()
-        loop.close()
 
 
 async def _main(images: int, bucket: str) -> None:

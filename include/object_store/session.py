@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # botocore renews credentials that would expire within ten minutes: what it hands out lives at least as long.
 _CREDENTIAL_LIFETIME = timedelta(minutes=10)
+_RETRIES = 10
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
 
 
@@ -137,7 +138,7 @@ class S3Session:
             "cert_reqs": ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE,
             "ca_certs": self._verify if isinstance(self._verify, str) else get_cert_path(True),
             "retries": urllib3.Retry(
-                total=10,
+                total=_RETRIES,
                 redirect=0,
                 backoff_factor=0.1,
                 backoff_jitter=0.2,
@@ -148,7 +149,8 @@ class S3Session:
                 raise_on_redirect=False,
             ),
         }
-        proxy = get_environ_proxies(url).get(urlsplit(url).scheme)
+        proxies = self.client.meta.config.proxies  # type: ignore[attr-defined]
+        proxy = (get_environ_proxies(url) if proxies is None else proxies).get(urlsplit(url).scheme)
         return urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
 
     def _bucket(self, name: str) -> _Bucket:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from bench.stub import Stub
+from include.custom_labels.labelling import FolderLabelling
+from include.custom_labels.ledger import LedgerPage, LedgerSummary, State
+from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.custom_labels.validation import ManifestValidator
+from include.object_store.folder_manifest import WrittenManifest, write_manifest
+from include.object_store.listing import list_objects
+from include.object_store.session import S3Session
+from include.object_store.tables import read_ledger
+from tests.object_store.conftest import BUCKET, HOSTILE_NAMES, session_of
+
+Serve = Callable[[Sequence[str]], Stub]
+MANIFEST = S3Uri(BUCKET, "out/images.manifest")
+LEDGER = S3Uri(BUCKET, "out/ledger.parquet")
+PREFIX = "photos/"
+KEYS = [PREFIX + folder + name for folder in ("", "echo/", "é+ %/deep/") for name in HOSTILE_NAMES]
+
+
+def pages(session: S3Session) -> Iterator[LedgerPage]:
+    return map(FolderLabelling(PREFIX).open_ledger, list_objects(session, S3FolderLocation(BUCKET, PREFIX)))
+
+
+def line(key: str, label: str | None) -> bytes:
+    """A canonical line, written here one by one and plainly."""
+    members: dict[str, object] = {"source-ref": f"s3://{BUCKET}/{key}"}
+    if label is not None:
+        members["label-0"] = 1
+        members["label-0-metadata"] = {
+            "class-name": label,
+            "confidence": 1,
+            "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+            "creation-date": "2026-11-22T20:00:00",
+        }
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def test_hostile_keys_become_the_lines_that_they_are(serve: Serve) -> None:
+    stub = serve(KEYS)
+    session = session_of(stub)
+    summary, validator = LedgerSummary(), ManifestValidator(region="us-east-1")
+    written = write_manifest(
+        session, MANIFEST, BUCKET, pages(session), ledger=LEDGER, summary=summary, validator=validator
+    )
+    ledger = list(read_ledger(session, LEDGER))
+    rows = [row for page in ledger for row in zip(page.objects.keys, page.states, page.labels, strict=True)]
+    assert [key for key, _, _ in rows] == sorted(KEYS, key=str.encode)
+    expected = [line(key, label) for key, state, label in rows if state is not State.SKIPPED]
+    assert stub.objects[MANIFEST.key].data.splitlines(keepends=True) == expected
+    assert {label for _, _, label in rows} >= {"echo", "é+ %", None}
+    assert summary.objects == len(KEYS)
+    assert summary.in_manifest == len(expected) == validator.finish().lines
+    assert isinstance(written, WrittenManifest)
+    assert written.ledger is not None
+
+
+def test_the_same_bucket_gives_the_same_bytes(serve: Serve) -> None:
+    session = session_of(serve(KEYS))
+    first, second = (write_manifest(session, MANIFEST, BUCKET, pages(session)) for _ in range(2))
+    assert first.manifest.sha256 == second.manifest.sha256
+    assert first.ledger is None
+
+
+def test_an_error_on_the_way_leaves_neither_object(serve: Serve) -> None:
+    stub = serve(KEYS)
+    session = session_of(stub)
+
+    class Broken:
+        def feed(self, chunk: bytes, /) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_manifest(session, MANIFEST, BUCKET, pages(session), ledger=LEDGER, validator=Broken())
+    assert not stub.objects
+
+
+def test_an_empty_folder_gives_an_empty_manifest(serve: Serve) -> None:
+    stub = serve([])
+    session = session_of(stub)
+    written = write_manifest(session, MANIFEST, BUCKET, pages(session), ledger=LEDGER)
+    assert written.manifest.size_bytes == 0
+    assert list(read_ledger(session, LEDGER)) == []
