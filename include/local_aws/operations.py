@@ -149,7 +149,6 @@ class DatasetService:
     def create_dataset(self, caller: Caller, request: _Request) -> _Response:
         source = request.get("DatasetSource")
         s3_object = self._checked_source(caller, source)
-        failure = self._faults.take("CreateDataset", failing=True)
         with self._store.writing() as db:
             project = _project(db, caller, request["ProjectArn"])
             if project["deleting"]:
@@ -175,13 +174,12 @@ class DatasetService:
             job = self._add_job(
                 db,
                 "create",
+                operation="CreateDataset",
                 project_id=project["id"],
                 dataset_id=dataset_id,
                 bucket=s3_object.get("Bucket"),
                 object_key=s3_object.get("Name"),
                 version=s3_object.get("Version"),
-                failure_message=failure and (failure.message or "An injected fault ended the operation."),
-                failure_code=failure and (failure.code or "SERVICE_ERROR"),
             )
         self._lifecycle.run(job)
         return {"DatasetArn": arn}
@@ -280,7 +278,6 @@ class DatasetService:
         } | token
 
     def update_dataset_entries(self, caller: Caller, request: _Request) -> _Response:
-        failure = self._faults.take("UpdateDatasetEntries", failing=True)
         with self._store.writing() as db:
             dataset = _idle(_dataset(db, caller, request["DatasetArn"]))
             if dataset["status"] == "CREATE_FAILED":
@@ -291,17 +288,15 @@ class DatasetService:
             job = self._add_job(
                 db,
                 "update",
+                operation="UpdateDatasetEntries",
                 project_id=dataset["project_id"],
                 dataset_id=dataset["id"],
                 changes=request["Changes"]["GroundTruth"],
-                failure_message=failure and (failure.message or "An injected fault ended the operation."),
-                failure_code=failure and (failure.code or "SERVICE_ERROR"),
             )
         self._lifecycle.run(job)
         return {}
 
     def distribute_dataset_entries(self, caller: Caller, request: _Request) -> _Response:
-        failure = self._faults.take("DistributeDatasetEntries", failing=True)
         with self._store.writing() as db:
             datasets = {
                 dataset["type"]: dataset
@@ -322,11 +317,10 @@ class DatasetService:
             job = self._add_job(
                 db,
                 "distribute",
+                operation="DistributeDatasetEntries",
                 project_id=train["project_id"],
                 dataset_id=train["id"],
                 other_dataset_id=test["id"],
-                failure_message=failure and (failure.message or "An injected fault ended the operation."),
-                failure_code=failure and (failure.code or "SERVICE_ERROR"),
             )
         self._lifecycle.run(job)
         return {}
@@ -366,8 +360,13 @@ class DatasetService:
             rows = db.execute("SELECT name, value FROM tags WHERE arn = ?", (request["ResourceArn"],)).fetchall()
         return {"Tags": {row["name"]: row["value"] for row in rows}}
 
-    def _add_job(self, db: sqlite3.Connection, kind: str, **columns: Any) -> int:
+    def _add_job(self, db: sqlite3.Connection, kind: str, *, operation: str = "", **columns: Any) -> int:
+        """Note an asynchronous operation, and whether a fault shall end it."""
         columns |= {"kind": kind, "due_ms": int((time.time() + self._settings.status_delay_s) * 1000)}
+        fault = self._faults.take(operation, failing=True)
+        if fault is not None:
+            columns["failure_message"] = fault.message or "An injected fault ended the operation."
+            columns["failure_code"] = fault.code or "SERVICE_ERROR"
         statement = f"INSERT INTO jobs ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
         job_id = db.execute(statement, list(columns.values())).lastrowid
         if job_id is None:

@@ -163,6 +163,13 @@ def test_operations_end_in_failure(service: Service, rekognition: Any, project_a
     assert description["StatusMessage"] == "It broke."
     assert description["DatasetStats"]["TotalEntries"] == 0
 
+    # A call that is refused starts nothing that could fail.
+    inject(service, operation="CreateDataset", kind="fail")
+    assert refusal(rekognition.create_dataset, ProjectArn=project_arn, DatasetType="TRAIN")[0] == (
+        "ResourceAlreadyExistsException"
+    )
+    assert len(service.request("GET", "/_local/faults").json()) == 1
+
     inject(service, operation="UpdateDatasetEntries", kind="fail")
     rekognition.update_dataset_entries(DatasetArn=train, Changes={"GroundTruth": json_lines(labelled("x.png"))})
     description = settled(rekognition, train)
