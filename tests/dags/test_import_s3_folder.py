@@ -2,17 +2,145 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
 
 from tests.fixtures.airflow_database import RunDag
-from tests.fixtures.places import Place
+from tests.fixtures.places import Place, picture
 
 pytestmark = pytest.mark.integration
 
+ReturnValue = Callable[..., Any]
 
-def test_first_import_creates_project_and_dataset(alexa_devices: Place, run_dag: RunDag) -> None:
+ALEXA_DEVICES = {
+    "alexa-devices/echo-dot/echo-dot-image-1.png": "echo-dot",
+    "alexa-devices/echo-dot/echo-dot-image-2.png": "echo-dot",
+    "alexa-devices/echo-dot/white-echo-dot/white-echo-dot-image-1.png": "echo-dot",
+    "alexa-devices/echo/echo-image-1.png": "echo",
+    "alexa-devices/echo/echo-image-2.png": "echo",
+    "alexa-devices/echo/photo.jpg": "echo",
+    "alexa-devices/loose.png": None,
+}
+HOSTILE = {
+    "alexa-devices/a+b/x y.png": "a+b",
+    "alexa-devices/a%20b/#1.png": "a%20b",
+    'alexa-devices/"it\'s"/{{ x }}.png': '"it\'s"',
+    "alexa-devices/שלום/x.png": "שלום",
+    "alexa-devices/😀/x.png": "😀",
+    "alexa-devices/caf\u00e9/x.png": "caf\u00e9",
+    "alexa-devices/cafe\u0301/x.png": "cafe\u0301",
+    "alexa-devices/ blanks /x.png": " blanks ",
+    "alexa-devices/Echo/x.png": "Echo",
+    "alexa-devices/<&>/x.png": "<&>",
+}
+
+
+def states(run: Any) -> dict[str, str]:
+    return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
+
+
+def test_the_first_import_creates_everything_and_a_second_changes_nothing(
+    alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue
+) -> None:
+    alexa_devices.put(*HOSTILE)
+    first = run_dag("import_s3_folder", alexa_devices.conf())
+    assert first.state == "success"
+    assert alexa_devices.entries() == ALEXA_DEVICES | HOSTILE
+    summary = return_value(first, "summarize")
+    assert summary["images_per_label"]["echo"] == 3
+    assert summary["states"] == {"registered": 16, "skipped": 2, "unlabelled": 1}
+    assert summary["dataset_arn"] == alexa_devices.dataset_arn()
+    assert summary["changed"] is True
+    lines = alexa_devices.read(summary["manifest_uri"]).splitlines()
+    keys = [json.loads(line)["source-ref"].removeprefix(f"s3://{alexa_devices.images}/") for line in lines]
+    assert keys == sorted(ALEXA_DEVICES | HOSTILE, key=str.encode)
+    assert json.loads(alexa_devices.read(summary["summary_uri"]))["snapshot_id"] == summary["snapshot_id"]
+
+    second = run_dag("import_s3_folder", alexa_devices.conf())
+    assert second.state == "success"
+    assert states(second)["register.create_dataset"] == states(second)["register.update_entries"] == "skipped"
+    again = return_value(second, "summarize")
+    assert (again["action"], again["changed"]) == ("unchanged", False)
+    assert alexa_devices.read(again["manifest_uri"]).splitlines() == lines
+
+
+def test_new_images_are_added_and_a_persons_work_is_kept(
+    alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue
+) -> None:
+    assert run_dag("import_s3_folder", alexa_devices.conf()).state == "success"
+    arn = alexa_devices.dataset_arn()
+    edited = json.dumps(
+        {
+            "source-ref": f"s3://{alexa_devices.images}/alexa-devices/echo/echo-image-1.png",
+            "label-0": 1,
+            "label-0-metadata": {
+                "class-name": "echo-plus",
+                "confidence": 1,
+                "type": "groundtruth/image-classification",
+                "human-annotated": "yes",
+                "creation-date": "2026-11-22T20:00:00",
+            },
+        }
+    )
+    alexa_devices.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": edited.encode()})
+    alexa_devices.wait_until_ready(str(arn))
+    alexa_devices.put("alexa-devices/spot/new.png")
+    run = run_dag("import_s3_folder", alexa_devices.conf(label_aliases={"echo-dot": "Echo Dot"}))
+    assert run.state == "success"
+    assert return_value(run, "register.update_entries")["lines"] == 4
+    expected = ALEXA_DEVICES | {
+        "alexa-devices/echo/echo-image-1.png": "echo-plus",
+        "alexa-devices/spot/new.png": "spot",
+        "alexa-devices/echo-dot/echo-dot-image-1.png": "Echo Dot",
+        "alexa-devices/echo-dot/echo-dot-image-2.png": "Echo Dot",
+        "alexa-devices/echo-dot/white-echo-dot/white-echo-dot-image-1.png": "Echo Dot",
+    }
+    assert alexa_devices.entries() == expected
+    reasons = {row["reason"]: row for row in return_value(run, "reconcile")["reasons"]}
+    assert reasons["KEPT_DATASET_ENTRY"]["samples"] == [
+        {"key": "alexa-devices/echo/echo-image-1.png", "detail": "the folder says 'echo'"}
+    ]
+
+
+def test_an_unknown_parameter_fails_the_first_task(alexa_devices: Place, run_dag: RunDag) -> None:
+    run = run_dag("import_s3_folder", alexa_devices.conf(s3_foldr="s3://example-images"))
+    assert run.state == "failed"
+    assert states(run)["validate_request"] == "failed"
+    assert states(run)["check_access"] == "upstream_failed"
+    assert alexa_devices.workspace_keys() == []
+
+
+def test_a_failed_access_check_leaves_nothing_behind(place: Place, run_dag: RunDag) -> None:
+    place.put("alexa-devices", body=picture())
+    run = run_dag("import_s3_folder", place.conf())
+    assert states(run)["check_access"] == "failed"
+    assert states(run)["list_objects"] == "upstream_failed"
+    assert place.workspace_keys() == []
+    assert place.dataset_arn() is None
+
+
+def test_build_only_leaves_rekognition_alone(alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue) -> None:
+    long_ago = datetime.now(UTC) + timedelta(hours=1)
+    run = run_dag("import_s3_folder", alexa_devices.conf(register=False, as_of=long_ago.isoformat()))
+    assert run.state == "success"
+    summary = return_value(run, "summarize")
+    assert summary["as_of"] == long_ago.replace(microsecond=0).isoformat()
+    assert summary["states"] == {"labelled": 6, "skipped": 2, "unlabelled": 1}
+    assert alexa_devices.dataset_arn() is None
+    assert not [key for key in alexa_devices.workspace_keys() if key.endswith("current.json")]
+
+
+def test_a_dataset_that_failed_is_replaced_by_the_next_run(alexa_devices: Place, run_dag: RunDag) -> None:
+    message = "The manifest file contains images from multiple S3 buckets."
+    alexa_devices.aws.faults("CreateDataset", "fail", message=message, code="CLIENT_ERROR")
+    failed = run_dag("import_s3_folder", alexa_devices.conf())
+    assert states(failed)["register.create_dataset"] == "failed"
+    assert states(failed)["publish_snapshot"] == "upstream_failed"
     run = run_dag("import_s3_folder", alexa_devices.conf())
     assert run.state == "success"
-    assert alexa_devices.entries() == {
-        "alexa-devices/echo/echo-image-1.png": "echo",
-    }
+    assert states(run)["register.delete_failed_dataset"] == "success"
+    assert alexa_devices.entries() == ALEXA_DEVICES

@@ -1,0 +1,187 @@
+"""Bad input ends in the first step that can know, with a code, and leaves Rekognition alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.custom_labels.errors import CustomLabelsError
+from include.custom_labels.ledger import State
+from include.custom_labels.locations import S3Uri
+from include.custom_labels.reasons import Reason
+from include.object_store.tables import read_ledger
+from include.pipelines import s3_folder
+from include.pipelines.inspection import inspect_images
+from include.pipelines.manifests import build_manifest, validate_manifest
+from include.pipelines.registration import plan_registration, reconcile
+from include.pipelines.requests import S3FolderRequest
+from include.pipelines.runs import ImportRun
+from include.pipelines.s3_folder import assign_labels, list_objects
+from include.rekognition.hook import RekognitionHook
+from tests.fixtures.places import Place, picture
+
+pytestmark = pytest.mark.integration
+
+
+def work(step: Callable[..., Any], *args: Any) -> Any:
+    """The step's own function, without the task around it."""
+    return step.__wrapped__(*args)  # type: ignore[attr-defined]
+
+
+class Steps:
+    """The steps of one run, up to the one that a test is about."""
+
+    def __init__(self, place: Place, **conf: Any) -> None:
+        request = S3FolderRequest.parse(place.conf(**conf))
+        as_of = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        self.run = ImportRun(request=request, as_of=as_of, slug=f"run-{place.project}").to_json()
+
+    def labelled(self) -> list[dict[str, Any]]:
+        shards: list[dict[str, Any]] = work(assign_labels, self.run, work(list_objects, self.run))
+        return shards
+
+    def inspected(self) -> list[dict[str, Any]]:
+        return [work(inspect_images, self.run, shard) for shard in self.labelled()]
+
+    def built(self) -> dict[str, Any]:
+        built: dict[str, Any] = work(build_manifest, self.run, self.inspected())
+        return built
+
+
+def refused(step: Callable[[], object], code: str) -> CustomLabelsError:
+    with pytest.raises(CustomLabelsError) as caught:
+        step()
+    assert caught.value.code == code
+    assert caught.value.next_step
+    return caught.value
+
+
+def test_an_empty_folder(place: Place) -> None:
+    place.put("elsewhere/a.png")
+    refused(Steps(place).labelled, "FOLDER_EMPTY")
+
+
+def test_a_missing_bucket(place: Place) -> None:
+    refused(Steps(place, s3_folder="s3://example-nowhere/x").labelled, "BUCKET_NOT_FOUND")
+
+
+def test_a_folder_without_images(place: Place) -> None:
+    place.put("alexa-devices/notes.txt", body=b"x")
+    refused(Steps(place).labelled, "ERROR_EMPTY_MANIFEST")
+
+
+def test_251_labels(place: Place) -> None:
+    place.put(*(f"alexa-devices/label-{number:03}/a.png" for number in range(251)))
+    error = refused(Steps(place).labelled, "ERROR_MANIFEST_TOO_MANY_LABELS")
+    assert error.details["labels"] == 251
+    assert len(Steps(place, exclude=["label-000/*"]).labelled()) == 1
+    assert Steps(place, automatic_labeling=False).labelled()
+
+
+def test_more_images_than_the_region_allows(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.put(*(f"alexa-devices/echo/{number}.png" for number in range(3)))
+    limits = type("Limits", (), {"images": lambda self, dataset_type: 2})
+    monkeypatch.setattr(s3_folder, "regional_quotas", lambda region: limits())
+    error = refused(Steps(place).labelled, "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM")
+    assert error.details["images"] == 3
+
+
+@pytest.mark.parametrize(("bad", "is_refused"), [(1, False), (2, True)])
+def test_20_percent_at_fault_pass_and_more_do_not(place: Place, bad: int, is_refused: bool) -> None:
+    place.put(*(f"alexa-devices/echo/good-{number}.png" for number in range(5 - bad)))
+    place.put(*(f"alexa-devices/echo/bad-{number}.png" for number in range(bad)), body=b"no image")
+    if is_refused:
+        refused(Steps(place).built, "ERROR_TOO_MANY_RECORDS_IN_ERROR")
+    else:
+        assert Steps(place).built()["lines"] == 4
+
+
+def test_each_kind_of_object_ends_in_its_state(place: Place) -> None:
+    place.put(*(f"alexa-devices/echo/{number}.png" for number in range(20)))
+    place.put("alexa-devices/echo/lies.png", body=picture("JPEG"))
+    place.put("alexa-devices/echo/no-extension", body=picture("JPEG"))
+    place.put("alexa-devices/echo/small.png", body=picture(size=(63, 64)))
+    place.put("alexa-devices/echo/empty.png", body=b"")
+    place.put("alexa-devices/echo/gif.png", body=picture("GIF"))
+    place.put("alexa-devices/echo/x.gif", body=picture("GIF"))
+    rows = {}
+    for shard in Steps(place).inspected():
+        run = ImportRun.from_json(Steps(place).run)
+        for page in read_ledger(run.s3, S3Uri.parse(shard["ledger"])):
+            names = [key.removeprefix("alexa-devices/echo/") for key in page.objects.keys]
+            rows |= dict(zip(names, zip(page.states, page.reasons, page.details, strict=True), strict=True))
+    assert rows["0.png"] == (State.LABELLED, Reason.IN_FOLDER, "")
+    assert rows["lies.png"][0] is State.LABELLED
+    assert rows["lies.png"][2] == "NAME_CONTRADICTS_CONTENT: named .png, content is JPEG"
+    assert rows["no-extension"][0] is State.LABELLED
+    assert rows["small.png"] == (State.QUARANTINED, Reason.SIDE_TOO_SHORT, "63×64 pixels")
+    assert rows["empty.png"][:2] == (State.QUARANTINED, Reason.EMPTY_OBJECT)
+    assert rows["gif.png"] == (State.QUARANTINED, Reason.NOT_PNG_OR_JPEG, "GIF")
+    assert rows["x.gif"][:2] == (State.SKIPPED, Reason.OTHER_IMAGE_NAME)
+
+
+def test_shards_are_cut_by_images_and_lose_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.put(*(f"alexa-devices/label-{number % 3}/{number}.png" for number in range(7)))
+    whole = Steps(place).built()
+    monkeypatch.setattr(s3_folder, "IMAGES_PER_SHARD", 1)
+    monkeypatch.setattr("include.object_store.tables.PAGE_ROWS", 2)
+    steps = Steps(place)
+    shards = steps.labelled()
+    assert [shard["objects"] for shard in shards] == [2, 2, 2, 1]
+    inspected = [work(inspect_images, steps.run, shard) for shard in reversed(shards)]
+    assert work(build_manifest, steps.run, inspected)["manifest_sha256"] == whole["manifest_sha256"]
+
+
+def test_the_same_bucket_gives_the_same_bytes(alexa_devices: Place) -> None:
+    first = Steps(alexa_devices).built()
+    second = Steps(alexa_devices).built()
+    assert first["manifest_sha256"] == second["manifest_sha256"]
+    assert work(validate_manifest, Steps(alexa_devices).run, second)["labels"] == 2
+
+
+def create(place: Place, built: dict[str, Any]) -> str:
+    """The dataset from the manifest, as the operator makes it."""
+    uri = S3Uri.parse(built["manifest"])
+    project = place.rekognition.create_project(ProjectName=place.project)["ProjectArn"]
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": uri.bucket, "Name": uri.key}}}
+    arn: str = place.rekognition.create_dataset(ProjectArn=project, DatasetType="TRAIN", DatasetSource=source)[
+        "DatasetArn"
+    ]
+    place.wait_until_ready(arn)
+    return arn
+
+
+def test_what_the_service_drops_is_looked_up(place: Place) -> None:
+    place.put(*(f"alexa-devices/echo/{number}.png" for number in range(9)))
+    steps = Steps(place)
+    built = steps.built()
+    plan = work(plan_registration, steps.run, built)
+    assert plan["action"] == "create"
+    place.s3.delete_object(Bucket=place.images, Key="alexa-devices/echo/3.png")
+    create(place, built)
+    closed = work(reconcile, steps.run, built, plan)
+    assert closed["states"] == {"registered": 8, "dropped": 1}
+    (dropped,) = [row for row in closed["reasons"] if row["state"] == "dropped"]
+    assert [sample["key"] for sample in dropped["samples"]] == ["alexa-devices/echo/3.png"]
+
+
+def test_a_dataset_that_is_busy(alexa_devices: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(alexa_devices)
+    built = steps.built()
+    busy = {"DatasetArn": "arn", "DatasetType": "TRAIN", "Status": "UPDATE_IN_PROGRESS"}
+    monkeypatch.setattr(RekognitionHook, "find_dataset", lambda *_: busy)
+    refused(lambda: work(plan_registration, steps.run, built), "DATASET_BUSY")
+
+
+def test_images_that_are_gone_stop_the_run_before_any_write(alexa_devices: Place) -> None:
+    create(alexa_devices, Steps(alexa_devices).built())
+    before = alexa_devices.entries()
+    alexa_devices.s3.delete_object(Bucket=alexa_devices.images, Key="alexa-devices/loose.png")
+    steps = Steps(alexa_devices)
+    built = steps.built()
+    error = refused(lambda: work(plan_registration, steps.run, built), "IMAGES_REMOVED")
+    assert "alexa-devices/loose.png" in error.message
+    assert alexa_devices.entries() == before
