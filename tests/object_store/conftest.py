@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from bench.stub import Stub, running_stub
 from include.object_store.session import S3Session
+from include.object_store.streams import ObjectWriter
 
 BUCKET = "example-images"
 
@@ -68,3 +69,16 @@ def client_of(stub: Stub, **overrides: Any) -> Any:
 
 def session_of(stub: Stub) -> S3Session:
     return S3Session(client_of(stub))
+
+
+def write_and_fail(writer: ObjectWriter, data: bytes) -> None:
+    """Use a writer in a block that ends in a ZeroDivisionError."""
+    with writer:
+        writer.write(data)
+        raise ZeroDivisionError
+
+
+def write_whole(writer: ObjectWriter, data: bytes) -> None:
+    """Use a writer in a block that ends well."""
+    with writer:
+        writer.write(data)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from include.object_store.streams import (
     read_json,
     read_lines,
 )
-from tests.object_store.conftest import BUCKET, session_of
+from tests.object_store.conftest import BUCKET, session_of, write_and_fail, write_whole
 
 Serve = Callable[[Sequence[str]], Stub]
 URI = S3Uri(BUCKET, "out/images.manifest")
@@ -55,9 +56,9 @@ def test_any_pieces_become_one_object(serve: Serve, size: int, piece: int) -> No
 @pytest.mark.parametrize("written", [10, 5_500], ids=["in one request", "in parts"])
 def test_an_error_leaves_nothing_behind(serve: Serve, written: int) -> None:
     stub = serve([])
-    with pytest.raises(ZeroDivisionError), ObjectWriter(session_of(stub), URI) as writer:
-        writer.write(content(written))
-        raise ZeroDivisionError
+    writer = ObjectWriter(session_of(stub), URI)
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(writer, content(written))
     assert not stub.objects
     assert not stub.uploads
     assert writer.stored is None
@@ -65,17 +66,21 @@ def test_an_error_leaves_nothing_behind(serve: Serve, written: int) -> None:
         writer.write(b"more")
 
 
-def test_a_part_that_cannot_be_sent_fails_the_writer(serve: Serve) -> None:
+def test_a_part_that_cannot_be_sent_fails_the_writer(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     stub = serve([])
     session = session_of(stub)
-    with pytest.raises(AccessError) as caught, ObjectWriter(session, URI) as writer:
-        writer.write(content(1_500))
-        stub.denied_keys.add(URI.key)
-        writer.write(content(20_000))
-        stub.denied_keys.clear()
-    stub.denied_keys.clear()
-    assert caught.value.code == "ACCESS_DENIED"
+    original = session.client.upload_part
+
+    def upload_part(*, PartNumber: int, **arguments: Any) -> Any:  # noqa: N803
+        bucket = "example-missing" if PartNumber == 2 else BUCKET
+        return original(**(arguments | {"PartNumber": PartNumber, "Bucket": bucket}))
+
+    monkeypatch.setattr(session.client, "upload_part", upload_part)
+    with pytest.raises(AccessError) as caught:
+        write_whole(ObjectWriter(session, URI), content(20_000))
+    assert caught.value.code == "BUCKET_NOT_FOUND"
     assert not stub.objects
+    assert not stub.uploads
 
 
 def test_parts_on_their_way_are_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +116,8 @@ def test_an_object_is_not_replaced_where_it_may_not_be(serve: Serve, size: int) 
     session = session_of(stub)
     with ObjectWriter(session, URI, if_absent=True) as writer:
         writer.write(content(size))
-    with pytest.raises(AccessError) as caught, ObjectWriter(session, URI, if_absent=True) as writer:
-        writer.write(b"x" * size)
+    with pytest.raises(AccessError) as caught:
+        write_whole(ObjectWriter(session, URI, if_absent=True), b"x" * size)
     assert caught.value.code == "OBJECT_EXISTS"
     assert stub.objects[URI.key].data == content(size)
 
