@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import msgspec
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.sdk import Variable
+from airflow.sdk import Connection, Variable
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
@@ -54,7 +55,25 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def rekognition(self) -> RekognitionHook:
-        return RekognitionHook(aws_conn_id=self.request.aws_conn_id)
+        """:raises RequestError: CONNECTION_NOT_FOUND, or REGION_NOT_SET"""
+        conn_id = self.request.aws_conn_id
+        # Without this look, the hook would fall back to whatever credentials and Region the worker happens to have.
+        try:
+            connection = Connection.get(conn_id)
+        except AirflowNotFoundException as error:
+            raise RequestError(
+                "CONNECTION_NOT_FOUND",
+                f"There is no Airflow connection {conn_id!r}.",
+                "Create it, or name another one in `aws_conn_id`.",
+            ) from error
+        hook = RekognitionHook(aws_conn_id=conn_id)
+        if hook.conn_config.region_name is None:
+            raise RequestError(
+                "REGION_NOT_SET",
+                f"The Airflow connection {connection.conn_id!r} has no Region.",
+                "Set region_name in its extras to the images' Region.",
+            )
+        return hook
 
     @cached_property
     def s3(self) -> S3Session:

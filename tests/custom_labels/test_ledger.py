@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -146,3 +147,9 @@ def check_partition(listing: list[str], ledger: LedgerPage) -> None:
         assert label is None or state not in (State.UNLABELLED, State.SKIPPED)
     per_label = Counter(label for s, label in zip(ledger.states, ledger.labels, strict=True) if s is State.LABELLED)
     assert sum(per_label.values()) == ledger.states.count(State.LABELLED)
+
+
+def test_every_reason_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "error-codes.md").read_text(encoding="utf-8")
+    for reason in Reason:
+        assert f"| `{reason}` | {reason.explanation} |" in page

@@ -68,6 +68,22 @@ def test_a_missing_bucket(place: Place) -> None:
     refused(Steps(place, s3_folder="s3://example-nowhere/x").labelled, "BUCKET_NOT_FOUND")
 
 
+def test_a_connection_that_does_not_exist(place: Place) -> None:
+    run = ImportRun.from_json(Steps(place, aws_conn_id="example_missing").run)
+    refused(lambda: run.region, "CONNECTION_NOT_FOUND")
+
+
+def test_a_connection_without_a_region(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_EXAMPLE_NOWHERE", "aws://")
+    run = ImportRun.from_json(Steps(place, aws_conn_id="example_nowhere").run)
+    refused(lambda: run.region, "REGION_NOT_SET")
+
+
+def test_a_workspace_that_is_not_set(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE")
+    refused(lambda: ImportRun.from_json(Steps(place).run).workspace, "WORKSPACE_NOT_SET")
+
+
 def test_a_folder_without_images(place: Place) -> None:
     place.put("alexa-devices/notes.txt", body=b"x")
     refused(Steps(place).labelled, "ERROR_EMPTY_MANIFEST")
