@@ -1,0 +1,91 @@
+"""What holds for every Dag: it imports, is documented, and does nothing while it is parsed."""
+
+from __future__ import annotations
+
+import socket
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from include.pipelines.requests import S3FolderRequest, form
+from include.pipelines.steps import step
+from tests.fixtures.airflow_database import DAGS
+
+DAG_IDS = {"import_s3_folder"}
+
+
+@pytest.fixture(scope="module")
+def dags(airflow_database: None) -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def refuse(*_: object) -> None:
+            raise AssertionError("a Dag file reached for the network while it was parsed")
+
+        patch.setattr(socket.socket, "connect", refuse)
+        dagbag = DagBag(str(DAGS))
+    assert dagbag.import_errors == {}
+    return dagbag.dags
+
+
+def test_the_set_of_dags(dags: dict[str, Any]) -> None:
+    assert set(dags) == DAG_IDS
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+def test_policy(dags: dict[str, Any], dag_id: str) -> None:
+    dag = dags[dag_id]
+    assert dag.doc_md
+    assert dag.description
+    assert "custom-labels" in dag.tags
+    assert dag.schedule is None
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1
+    for task in dag.tasks:
+        assert task.doc_md, task.task_id
+        assert task.owner == "custom-labels", task.task_id
+        assert task.retries == 2, task.task_id
+        assert task.execution_timeout is not None, task.task_id
+
+
+def test_the_form_is_the_request(dags: dict[str, Any]) -> None:
+    params = dags["import_s3_folder"].params
+    assert dict(params) == {name: param.value for name, param in form(S3FolderRequest).items()}
+
+
+def test_the_chain_of_the_design(dags: dict[str, Any]) -> None:
+    dag = dags["import_s3_folder"]
+    chain = [
+        "validate_request",
+        "check_access",
+        "list_objects",
+        "assign_labels",
+        "inspect_images",
+        "build_manifest",
+        "validate_manifest",
+        "plan_registration",
+        "register.choose",
+        "register.create_project",
+        "register.create_dataset",
+        "reconcile",
+        "publish_snapshot",
+        "summarize",
+    ]
+    for before, after in pairwise(chain):
+        assert after in dag.get_task(before).get_flat_relative_ids(upstream=False), (before, after)
+
+
+def test_an_error_that_a_retry_may_mend_is_retried() -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from include.custom_labels.errors import AccessError
+
+    def failing(code: str) -> None:
+        raise AccessError(code, "Something is wrong.", "Do something.")
+
+    with pytest.raises(AccessError):
+        step(failing)("S3_UNAVAILABLE")
+    with pytest.raises(AirflowFailException, match=r"ACCESS_DENIED: Something is wrong. Do something."):
+        step(failing)("ACCESS_DENIED")
