@@ -78,8 +78,8 @@ def inspect(page: LedgerPage, outcomes: Sequence[ImageHeader | NotAnImage | None
 
 
 def _remark(page: LedgerPage, at: int, header: ImageHeader) -> None:
-    """Note what is odd about an image that is imported; the reason for its label state stays."""
-    remarks = []
+    """Note what is odd about an image that is imported; the reason for its label state stays, and so do its details."""
+    remarks = [page.details[at]] if page.details[at] else []
     if odd := contradiction(page.objects.keys[at], header.format):
         remarks.append(f"{Reason.NAME_CONTRADICTS_CONTENT}: {odd}")
     if page.objects.sizes[at] > IMAGE_FILE_WARNING_BYTES.value:

@@ -87,3 +87,27 @@ class Reason(StrEnum):
         "Sent, but not in the dataset afterwards; see the entry's line.",
     )
     ENTRY_ERROR = "ENTRY_ERROR", "The dataset holds the entry with an error; see its code in `detail`."
+    # annotations that were brought along
+    IN_ANNOTATIONS = "IN_ANNOTATIONS", "Labelled by the annotations that were imported."
+    NO_ANNOTATIONS = "NO_ANNOTATIONS", "The imported annotations name the image and have no label for it."
+    REPAIRED = "REPAIRED", "Imported after the repairs that `detail` names; they were asked for with `repairs`."
+    BELOW_MIN_CONFIDENCE = (
+        "BELOW_MIN_CONFIDENCE",
+        "All labels of the image are below `min_confidence`; lower it to import them.",
+    )
+    NOT_ANNOTATED = "NOT_ANNOTATED", "The annotations do not name this object of the images' folder; nothing to do."
+    BLANK_LINE = "BLANK_LINE", "A line of the annotations without content; nothing to do."
+    NO_ANNOTATION_FILE = "NO_ANNOTATION_FILE", "No annotation file by its name; nothing to do."
+    UNUSABLE_ANNOTATION = (
+        "UNUSABLE_ANNOTATION",
+        "The annotations of this image cannot be used; `detail` has the codes, and `repairs` may mend them.",
+    )
+    REPEATED_IMAGE = (
+        "REPEATED_IMAGE",
+        "The annotations name the image more than once; the first counts. Keep one, with all its labels.",
+    )
+    IMAGE_NOT_FOUND = (
+        "IMAGE_NOT_FOUND",
+        "The annotations name an image that is not there; check its key, which is case-sensitive, or upload it.",
+    )
+    COPY_FAILED = "COPY_FAILED", "The image could not be copied; `detail` has the code. Run again to try again."
