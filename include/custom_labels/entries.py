@@ -7,7 +7,7 @@ name, and the ledger says where it was made.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
@@ -31,6 +31,9 @@ from include.custom_labels.line_rules import Problem, check_line
 from include.custom_labels.manifest import ManifestLine, canonical_line
 from include.custom_labels.quotas import MAX_BOXES_PER_IMAGE
 from include.custom_labels.reasons import Reason
+
+SourceRefOf = Callable[[str], str | Problem]
+"""The source-ref of an image by its name in the annotations, or why it has none."""
 
 _NOT_PROBLEMS: Final = frozenset({Code.WARNING_UNANNOTATED_RECORD, Code.WARNING_NO_ATTRIBUTE_ANNOTATIONS})
 
