@@ -13,7 +13,7 @@ from include.custom_labels.ledger import State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.reasons import Reason
 from include.object_store.tables import read_ledger
-from include.pipelines import s3_folder
+from include.pipelines import shards as sharding
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.registration import plan_registration, reconcile
@@ -100,7 +100,7 @@ def test_251_labels(place: Place) -> None:
 def test_more_images_than_the_region_allows(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.put(*(f"alexa-devices/echo/{number}.png" for number in range(3)))
     limits = type("Limits", (), {"images": lambda self, dataset_type: 2})
-    monkeypatch.setattr(s3_folder, "regional_quotas", lambda region: limits())
+    monkeypatch.setattr(sharding, "regional_quotas", lambda region: limits())
     error = refused(Steps(place).labelled, "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM")
     assert error.details["images"] == 3
 
@@ -142,7 +142,7 @@ def test_each_kind_of_object_ends_in_its_state(place: Place) -> None:
 def test_shards_are_cut_by_images_and_lose_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.put(*(f"alexa-devices/label-{number % 3}/{number}.png" for number in range(7)))
     whole = Steps(place).built()
-    monkeypatch.setattr(s3_folder, "IMAGES_PER_SHARD", 1)
+    monkeypatch.setattr(sharding, "IMAGES_PER_SHARD", 1)
     monkeypatch.setattr("include.object_store.tables.PAGE_ROWS", 2)
     steps = Steps(place)
     shards = steps.labelled()

@@ -1,0 +1,80 @@
+"""A labelled ledger cut into shards, one for each mapped task of the inspection, and the limits it has to keep."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Any
+
+from include.custom_labels.codes import Code
+from include.custom_labels.errors import ManifestError
+from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
+from include.custom_labels.quotas import MAX_LABELS, regional_quotas
+from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page
+from include.pipelines.runs import ImportRun
+
+IMAGES_PER_SHARD = 20_000
+"""Images that one mapped task inspects: about half a minute of work at 80 ms a request and 64 requests at a time."""
+
+log = logging.getLogger(__name__)
+
+
+def write_shards(run: ImportRun, bucket: str, pages: Iterable[LedgerPage], *, place: str) -> list[dict[str, Any]]:
+    """Write the ledger in shards, and describe each of them for its mapped task.
+
+    :param bucket: of the images
+    :param pages: in key order
+    :param place: what is imported, for errors
+    :raises ManifestError: there is no image, or there are more images or labels than a dataset may have
+    """
+    summary = LedgerSummary()
+    shards: list[dict[str, Any]] = []
+    with ExitStack() as open_tables:
+        table: TableWriter | None = None
+        for page in pages:
+            summary.add(page)
+            if table is None or shards[-1]["images"] >= IMAGES_PER_SHARD:
+                open_tables.close()
+                uri = run.staged(f"labelled/{len(shards):04}.parquet")
+                table = open_tables.enter_context(TableWriter(run.s3, uri, LEDGER_SCHEMA))
+                shards.append({"shard": len(shards), "bucket": bucket, "ledger": str(uri), "objects": 0, "images": 0})
+            append_ledger_page(table, page)
+            shards[-1]["objects"] += len(page)
+            shards[-1]["images"] += sum(state in IN_MANIFEST for state in page.states)
+    _check_totals(run, summary, place)
+    log.info(
+        "%s images with %s labels, %s without a label, in %s shards; %s objects are skipped or rejected.",
+        f"{summary.images_per_label.total():,}",
+        len(summary.images_per_label),
+        f"{summary.in_manifest - summary.images_per_label.total():,}",
+        len(shards),
+        f"{summary.objects - summary.in_manifest:,}",
+    )
+    return shards
+
+
+def _check_totals(run: ImportRun, summary: LedgerSummary, place: str) -> None:
+    labels, images = len(summary.images_per_label), summary.in_manifest
+    if not images:
+        raise ManifestError(
+            Code.ERROR_EMPTY_MANIFEST,
+            f"None of the {summary.objects:,} objects below {place} is an image to import.",
+            "Check the folder, the parameters that leave objects out, and the reasons in the task's log.",
+            reasons={f"{state}/{reason}": count for (state, reason), count in summary.reasons.items()},
+        )
+    if labels > MAX_LABELS.value:
+        raise ManifestError(
+            Code.ERROR_MANIFEST_TOO_MANY_LABELS,
+            f"{place} has images in {labels:,} child folders, and a dataset has at most {MAX_LABELS.value} labels.",
+            "Give a deeper folder, join labels with `label_aliases`, or leave folders out with `exclude`.",
+            labels=labels,
+        )
+    limit = regional_quotas(run.region).images(run.dataset_type)
+    if images > limit:
+        raise ManifestError(
+            Code.ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM,
+            f"{place} has {images:,} images, and a dataset in {run.region} has at most {limit:,}.",
+            "Give a deeper folder, or leave images out with `exclude`.",
+            images=images,
+        )
