@@ -111,3 +111,33 @@ class Reason(StrEnum):
         "The annotations name an image that is not there; check its key, which is case-sensitive, or upload it.",
     )
     COPY_FAILED = "COPY_FAILED", "The image could not be copied; `detail` has the code. Run again to try again."
+    # entries of another dataset
+    FROM_DATASET = "FROM_DATASET", "Copied from the source dataset with its labels."
+    UNLABELLED_AT_SOURCE = "UNLABELLED_AT_SOURCE", "Copied from the source dataset, where it has no label."
+    ERRORS_AT_SOURCE = (
+        "ERRORS_AT_SOURCE",
+        "Copied as it is from the source dataset, where it has the errors in `detail`; mend it in the gallery.",
+    )
+    UNUSABLE_ENTRY = (
+        "UNUSABLE_ENTRY",
+        "The source dataset's entry names no image that can be found; `detail` has the code.",
+    )
+    COPY_CONFLICT = (
+        "COPY_CONFLICT",
+        "Another image lies where this one would be copied to, and stays; choose another `image_destination`.",
+    )
+    # files of a person's computer
+    HIDDEN_FILE = "HIDDEN_FILE", "A hidden file or folder; rename it to import it."
+    SPECIAL_FILE = "SPECIAL_FILE", "No regular file but a socket, pipe or device; nothing to do."
+    SYMLINK_TO_FOLDER = (
+        "SYMLINK_TO_FOLDER",
+        "A symbolic link to a folder is not followed; its files are imported where they are.",
+    )
+    SYMLINK_OUTSIDE = (
+        "SYMLINK_OUTSIDE",
+        "A symbolic link that leads out of the folder is not followed; put the image itself there.",
+    )
+    UNSAFE_NAME = "UNSAFE_NAME", "The file's name cannot be that of an object (`detail`); rename it."
+    UNREADABLE_FILE = "UNREADABLE_FILE", "The file or folder cannot be read; let the worker's user read it."
+    NAME_TAKEN = "NAME_TAKEN", "Another image lies under this name at the destination, and stays; rename the file."
+    IN_LAST_SNAPSHOT = "IN_LAST_SNAPSHOT", "In the dataset since an earlier import; this one left it as it was."
