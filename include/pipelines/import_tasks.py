@@ -9,7 +9,7 @@ from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.policy import task_of
 from include.pipelines.publication import DATASETS, publish
 from include.pipelines.registration import plan_registration, reconcile
-from include.pipelines.registration_group import RECONCILE, register
+from include.pipelines.registration_group import PLAN, RECONCILE, register
 from include.pipelines.start import check_access, validate_request
 from include.pipelines.summaries import summarize
 
@@ -23,19 +23,27 @@ def start_import(source: str) -> tuple[XComArg, XComArg]:
     return run, task_of(check_access)(run)
 
 
-def finish_import(run: XComArg, shards: XComArg) -> None:
-    """Everything from the inspection of images to the summary.
+def finish_import(
+    run: XComArg,
+    shards: XComArg,
+    *,
+    dataset_type: str = "{{ params.dataset_type | upper }}",
+    provenance: XComArg | None = None,
+) -> None:
+    """Everything from the inspection of images to the summary; may be called within a group of tasks.
 
     :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
+    :param dataset_type: ``TRAIN`` or ``TEST``, or a template that gives it
+    :param provenance: JSON on where all of this came from, for the snapshot
     """
     inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
     built = task_of(build_manifest)(run, inspected)
     validated = task_of(validate_manifest)(run, built)
-    plan = task_of(plan_registration)(run, built)
-    registered = register(plan)
+    plan = task_of(plan_registration, task_id=PLAN)(run, built)
+    registered = register(plan, dataset_type)
     reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(run, built, plan)
     published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS])(
-        run, built, validated, plan, reconciled
+        run, built, validated, plan, reconciled, provenance
     )
     validated >> plan
     registered >> reconciled

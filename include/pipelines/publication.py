@@ -34,6 +34,7 @@ def publish(
     validated: dict[str, Any],
     plan: dict[str, Any],
     reconciled: dict[str, Any],
+    provenance: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Store manifest and ledger as an immutable snapshot, name it the registered one, and send the asset event.
 
@@ -56,6 +57,7 @@ def publish(
             "reasons": reconciled["reasons"],
             "images_per_label": reconciled["images_per_label"],
             "findings": validated["totals"],
+            **({"provenance": provenance} if provenance else {}),
         },
     )
     changed = False

@@ -242,7 +242,7 @@ class _Closing:
         entry = self.entries.get(source_ref) if self.entries is not None else None
         if self.entries is not None and entry is None:
             page.states[at], page.reasons[at] = State.DROPPED, Reason.DROPPED_BY_SERVICE
-        elif entry is not None and entry.errors:
+        elif entry is not None and entry.errors and page.reasons[at] is not Reason.ERRORS_AT_SOURCE:
             page.states[at], page.reasons[at] = State.DROPPED, Reason.ENTRY_ERROR
             page.details[at] = ", ".join(entry.errors)
         elif source_ref in self.kept:

@@ -14,6 +14,8 @@ from include.rekognition.operators import (
     RekognitionUpdateDatasetEntriesOperator,
 )
 
+PLAN = "plan_registration"
+"""The task before the group."""
 RECONCILE = "reconcile"
 """The task after the group."""
 
@@ -24,22 +26,31 @@ _FIRST_TASK = {
     "build_only": RECONCILE,
     "unchanged": RECONCILE,
 }
-_PLAN = "ti.xcom_pull(task_ids='plan_registration')"
 _AWS: dict[str, Any] = {"aws_conn_id": "{{ params.aws_conn_id }}", "waiter_delay": 5}
 
 
-def first_task(plan: Mapping[str, Any]) -> str:
-    """The task that a plan goes on with."""
-    return _FIRST_TASK[plan["action"]]
+def first_task(plan: Mapping[str, Any], group: str = "") -> str:
+    """The task that a plan goes on with.
+
+    :param group: what the ids of the import's tasks start with, such as ``train.``
+    """
+    return group + _FIRST_TASK[plan["action"]]
 
 
 @task_group(group_id="register", tooltip="Create the project and dataset, or update the dataset's entries")
-def register(plan: XComArg) -> None:
-    """Create, recreate or update; what the plan does not ask for is skipped."""
-    choose = task.branch(task_id="choose", doc_md="Go on with what the plan asks for.")(first_task)(plan)  # type: ignore[arg-type]
+def register(plan: XComArg, dataset_type: str) -> None:
+    """Create, recreate or update; what the plan does not ask for is skipped.
+
+    :param plan: of the task `PLAN`, which may be in a group of tasks
+    :param dataset_type: ``TRAIN`` or ``TEST``, or a template that gives it
+    """
+    # Templates name tasks by their whole ids, and these start with the group that the tasks are in.
+    group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
+    planned = f"ti.xcom_pull(task_ids='{group}{PLAN}')"
+    choose = task.branch(task_id="choose", doc_md="Go on with what the plan asks for.")(first_task)(plan, group)  # type: ignore[arg-type]
     delete_failed_dataset = RekognitionDeleteDatasetOperator(
         task_id="delete_failed_dataset",
-        dataset_arn=f"{{{{ {_PLAN}['dataset_arn'] }}}}",
+        dataset_arn=f"{{{{ {planned}['dataset_arn'] }}}}",
         deferrable=True,
         doc_md="Remove a dataset that failed to be created: it has no entries, and occupies the place.",
         **_AWS,
@@ -54,17 +65,17 @@ def register(plan: XComArg) -> None:
     )
     create_dataset = RekognitionCreateDatasetOperator(
         task_id="create_dataset",
-        project_arn="{{ ti.xcom_pull(task_ids='register.create_project') }}",
-        dataset_type="{{ params.dataset_type | upper }}",
-        manifest_s3_uri="{{ ti.xcom_pull(task_ids='build_manifest')['manifest'] }}",
+        project_arn=f"{{{{ ti.xcom_pull(task_ids='{group}register.create_project') }}}}",
+        dataset_type=dataset_type,
+        manifest_s3_uri=f"{{{{ ti.xcom_pull(task_ids='{group}build_manifest')['manifest'] }}}}",
         deferrable=True,
         doc_md="Create the dataset from the manifest, and wait until Rekognition has read it.",
         **_AWS,
     )
     update_entries = RekognitionUpdateDatasetEntriesOperator(
         task_id="update_entries",
-        dataset_arn=f"{{{{ {_PLAN}['dataset_arn'] }}}}",
-        manifest_s3_uri=f"{{{{ {_PLAN}['changes'] }}}}",
+        dataset_arn=f"{{{{ {planned}['dataset_arn'] }}}}",
+        manifest_s3_uri=f"{{{{ {planned}['changes'] }}}}",
         deferrable=True,
         doc_md="Send new and changed entries in batches, one after the other.",
         **_AWS,
