@@ -43,7 +43,7 @@ class Repair(StrEnum):
 
     explanation: str
 
-    def __new__(cls, name: str, explanation: str) -> Repair:
+    def __new__(cls, name: str, explanation: str = "") -> Repair:
         member = str.__new__(cls, name)
         member._value_ = name
         member.explanation = explanation

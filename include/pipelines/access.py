@@ -210,7 +210,9 @@ class AccessCheck:
             body = self._client.get_object(Bucket=uri.bucket, Key=uri.key, Range="bytes=0-0")["Body"]
             body.close()
         except (BotoCoreError, ClientError) as error:
-            return self._object_failure(check, uri, error, policies.READ_OBJECTS, policies.READ_KEY, prefix)
+            # An object without bytes has no first one; whoever may not read it gets another answer.
+            if error_of_boto3(error, uri).details.get("status") != 416:
+                return self._object_failure(check, uri, error, policies.READ_OBJECTS, policies.READ_KEY, prefix)
         return AccessRow(
             check=check,
             subject=str(uri),

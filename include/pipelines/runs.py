@@ -17,16 +17,27 @@ from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import DatasetType
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
-from include.pipelines.requests import ImportRequest, S3FolderRequest, run_as_of, run_slug
+from include.pipelines.requests import (
+    GroundTruthRequest,
+    ImportRequest,
+    LocalComputerRequest,
+    S3FolderRequest,
+    run_as_of,
+    run_slug,
+)
 from include.rekognition.hook import RekognitionHook
 
 WORKSPACE_VARIABLE = "custom_labels_workspace"
 
 
-Request = S3FolderRequest
+Request = S3FolderRequest | GroundTruthRequest | LocalComputerRequest
 """The requests of all sources."""
 
-REQUEST_TYPES: dict[str, type[ImportRequest]] = {"s3_folder": S3FolderRequest}
+REQUEST_TYPES: dict[str, type[ImportRequest]] = {
+    "s3_folder": S3FolderRequest,
+    "local_computer": LocalComputerRequest,
+    "ground_truth": GroundTruthRequest,
+}
 
 
 class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):

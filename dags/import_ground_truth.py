@@ -1,0 +1,45 @@
+"""Import images with their labels and boxes from Ground Truth, COCO, Pascal VOC or CSV annotations."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+
+from include.pipelines.ground_truth import copy_to_image_root, read_annotations
+from include.pipelines.import_tasks import finish_import, start_import
+from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
+from include.pipelines.requests import GroundTruthRequest, form
+
+DOC = """
+### Import images labelled by Amazon SageMaker Ground Truth
+
+Does the job of the Custom Labels console's *Create dataset* page for the source *Import images labeled by Amazon
+SageMaker Ground Truth*, from a manifest or the name of a labeling job, and for COCO, Pascal VOC and CSV annotations.
+
+1. **validate_request**, **check_access**: nothing is read or written before both pass.
+2. **read_annotations**: every line, file and entry ends in the ledger, with AWS's code where it cannot be used.
+   Real files are odd; `repairs` says what may be mended, and the ledger says where it was.
+3. **copy_to_image_root** (mapped): images of other buckets, Regions or owners, copied and verified.
+4. **inspect_images** (mapped), **build_manifest**, **validate_manifest**: a manifest of canonical lines.
+5. **plan_registration**, **register**, **reconcile**, **publish_snapshot**, **summarize**: as with every import.
+
+What each format can carry, every repair, and what happens to odd files: `docs/sources/ground-truth.md`.
+Codes and what to do about them: `docs/error-codes.md`.
+"""
+
+with DAG(
+    dag_id="import_ground_truth",
+    dag_display_name="Import from Ground Truth",
+    description="Import images with labels and boxes from Ground Truth, COCO, Pascal VOC or CSV annotations",
+    doc_md=DOC,
+    schedule=None,
+    catchup=False,
+    # One at a time: two runs must never work on the same dataset.
+    max_active_runs=1,
+    params=form(GroundTruthRequest),
+    default_args=DEFAULT_ARGS,
+    tags=TAGS,
+) as dag:
+    run, access = start_import("ground_truth")
+    shards = task_of(read_annotations)(run)
+    access >> shards
+    finish_import(run, task_of(copy_to_image_root).partial(run=run).expand(shard=shards))
