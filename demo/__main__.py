@@ -15,12 +15,13 @@ from rich.progress import track
 
 from demo.errors import DemoError
 from demo.folder_copy import copy_files, find_files
-from demo.folder_import import ImportRecord, import_folder, project_name
+from demo.imports import FinishedImport, Import, ImportRecord, follow_import, project_name, run_import, trigger_import
 from demo.pictures import draw_sample_tree
 from demo.processes import interrupts_as_errors
-from demo.report import print_import, print_log_tail, shown_path
+from demo.report import print_import, print_log_tail, print_other_imports, shown_path
 from demo.services import ADMIN, IMAGES_BUCKET, Services, forget_aws_settings
 from demo.settings import Settings
+from demo.sources import other_imports
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 console = Console(highlight=False)
@@ -51,11 +52,44 @@ def run(
             say("Already imported; nothing has changed since. The result of that import:")
         else:
             conf = {"project": project_name(folder.name), "s3_folder": s3_folder}
+            wanted = Import(dag_id="import_s3_folder", conf=conf)
             with services.airflow() as airflow:
-                imported = import_folder(airflow, conf, base_url=settings.airflow_url, say=say)
+                imported = run_import(airflow, wanted, base_url=settings.airflow_url, say=say)
             record.add(s3_folder, imported)
         print_import(console, s3_folder, imported)
+        if not images:
+            print_other_imports(console, _import_other_sources(services, folder, prefix, imported, record, say))
         _print_services(settings)
+
+
+def _import_other_sources(
+    services: Services,
+    folder: Path,
+    prefix: str,
+    imported: FinishedImport,
+    record: ImportRecord,
+    say: Callable[[str], None],
+) -> dict[str, FinishedImport]:
+    """Import the sample from each other source, all at the same time; what is there already is not imported again."""
+    wanted = other_imports(
+        services.s3(),
+        bucket=IMAGES_BUCKET,
+        prefix=prefix,
+        folder=folder,
+        dataset_arn=imported.result["dataset_arn"],
+    )
+    finished = {source: record.find(source) for source in wanted}
+    missing = [
+        source for source, found in finished.items() if found is None or not _still_there(services, found.result)
+    ]
+    if missing:
+        base_url = services.settings.airflow_url
+        with services.airflow() as airflow:
+            run_ids = {source: trigger_import(airflow, wanted[source]) for source in missing}
+            for source, run_id in run_ids.items():
+                finished[source] = follow_import(airflow, wanted[source], run_id, base_url=base_url, say=say)
+                record.add(source, finished[source])
+    return {source: found for source, found in finished.items() if found is not None}
 
 
 @app.command()

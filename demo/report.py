@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from demo.folder_import import ImportedFolder
+from demo.imports import FinishedImport
 from demo.settings import PROJECT_ROOT
 
 LOG_TAIL_LINES = 15
 
 
-def print_import(console: Console, s3_folder: str, imported: ImportedFolder) -> None:
+def print_import(console: Console, s3_folder: str, imported: FinishedImport) -> None:
     """Images per label, states of the ledger, samples of what needs a person, and where everything is."""
     result = imported.result
     console.print()
@@ -38,6 +39,25 @@ def print_import(console: Console, s3_folder: str, imported: ImportedFolder) -> 
     }
     for name, value in places.items():
         _print_line(console, f"{name:<12} {value}")
+
+
+def print_other_imports(console: Console, imports: Mapping[str, FinishedImport]) -> None:
+    """One line for each of the other import sources, and where its run is."""
+    table = Table(title="The other import sources", title_justify="left")
+    table.add_column("source")
+    table.add_column("project")
+    for name in ("images", "labels"):
+        table.add_column(name, justify="right")
+    table.add_column("states", overflow="fold")
+    for source, imported in imports.items():
+        result = imported.result
+        states = ", ".join(f"{state} {count:,}" for state, count in result["states"].items())
+        images = sum(count for state, count in result["states"].items() if state in ("registered", "unlabelled"))
+        table.add_row(source, result["project"], f"{images:,}", f"{len(result['images_per_label']):,}", states)
+    console.print()
+    console.print(table)
+    for source, imported in imports.items():
+        _print_line(console, f"{source}: {imported.run_url}")
 
 
 def print_log_tail(console: Console, log: Path) -> None:

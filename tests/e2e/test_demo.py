@@ -16,12 +16,14 @@ import pytest
 
 from demo.airflow_api import AirflowApi
 from demo.errors import DemoError
-from demo.folder_import import DAG_ID, import_folder
+from demo.imports import Import, run_import
 from demo.services import IMAGES_BUCKET, Services
 from demo.settings import PROJECT_ROOT, Settings
 from tests.fixtures.local_aws import free_ports as free_aws_ports
 from tests.fixtures.local_aws import require_weed
 from tests.fixtures.ports import free_ports
+
+DAG_ID = "import_s3_folder"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -53,8 +55,13 @@ class Demo:
 
     def run(self, airflow: AirflowApi, conf: dict[str, object]) -> dict[str, Any]:
         """Trigger the Dag over REST; its summary."""
-        imported = import_folder(airflow, conf, base_url=self.settings.airflow_url, say=print)
-        return imported.result
+        wanted = Import(dag_id=DAG_ID, conf=conf)
+        return run_import(airflow, wanted, base_url=self.settings.airflow_url, say=print).result
+
+    def record(self) -> dict[str, dict[str, Any]]:
+        """What the demo remembers of each import: its result by source or place."""
+        rows = json.loads((self.settings.demo_dir / "imports.json").read_bytes())
+        return {place: row["result"] for place, row in rows.items()}
 
     def labels(self, dataset_arn: str) -> dict[str, set[str]]:
         """The class names of each image of the dataset, as the service lists them."""
@@ -113,8 +120,7 @@ def airflow(demo: Demo) -> Iterator[AirflowApi]:
 
 @pytest.fixture(scope="module")
 def dataset_arn(demo: Demo) -> str:
-    (imported,) = json.loads((demo.settings.demo_dir / "imports.json").read_bytes()).values()
-    return str(imported["result"]["dataset_arn"])
+    return str(demo.record()[f"s3://{IMAGES_BUCKET}/alexa-devices/"]["dataset_arn"])
 
 
 def test_the_demo_prints_its_result_and_where_everything_is(
@@ -141,6 +147,18 @@ def test_the_dataset_is_labelled_by_folder(demo: Demo, dataset_arn: str) -> None
     for source_ref, names in labels.items():
         inside = source_ref.removeprefix(folder)
         assert names == ({inside.split("/")[0]} if "/" in inside else set())
+
+
+def test_the_other_sources_give_datasets_of_their_own(demo: Demo, dataset_arn: str) -> None:
+    results = demo.record()
+    local, boxes, copy = (
+        results[source]["dataset_arn"] for source in ("Local computer", "SageMaker Ground Truth", "Existing dataset")
+    )
+    assert sorted(map(sorted, demo.labels(local).values())) == sorted(map(sorted, demo.labels(dataset_arn).values()))
+    assert demo.labels(copy) == demo.labels(dataset_arn)
+    listed = demo.services.rekognition().list_dataset_labels(DatasetArn=boxes)["DatasetLabelDescriptions"]
+    counts = {label["LabelName"]: label["LabelStats"]["BoundingBoxCount"] for label in listed}
+    assert counts == {"echo": 2, "echo-dot": 2}
 
 
 def test_the_second_demo_is_a_no_op(demo: Demo, airflow: AirflowApi, dataset_arn: str) -> None:
@@ -190,10 +208,10 @@ def test_an_added_image_is_added_to_the_dataset(demo: Demo, airflow: AirflowApi,
 def test_a_bad_parameter_is_refused_and_no_project_is_made(
     demo: Demo, airflow: AirflowApi, conf: dict[str, object], reason: str
 ) -> None:
+    before = demo.services.rekognition().describe_projects()["ProjectDescriptions"]
     with pytest.raises(DemoError, match=f"(?s){reason}"):
         demo.run(airflow, conf)
-    projects = demo.services.rekognition().describe_projects()["ProjectDescriptions"]
-    assert [project["ProjectArn"].split("/")[1] for project in projects] == ["alexa-devices"]
+    assert demo.services.rekognition().describe_projects()["ProjectDescriptions"] == before
 
 
 def test_nothing_listens_beyond_this_machine(demo: Demo, airflow: AirflowApi) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.folder_import import ImportedFolder, ImportRecord, project_name, run_url
+from demo.imports import FinishedImport, ImportRecord, project_name, run_url
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_a_folder_gives_a_project_name_that_aws_takes(folder: str, expected: str
 
 
 def test_a_run_id_is_one_part_of_the_address() -> None:
-    url = run_url("http://127.0.0.1:8080", "manual__2026-11-22T20:00:00+00:00")
+    url = run_url("http://127.0.0.1:8080", "import_s3_folder", "manual__2026-11-22T20:00:00+00:00")
     assert url == "http://127.0.0.1:8080/dags/import_s3_folder/runs/manual__2026-11-22T20%3A00%3A00%2B00%3A00"
 
 
@@ -33,7 +33,7 @@ def test_the_record_keeps_one_import_per_folder(tmp_path: Path) -> None:
     folder = "s3://example-images/食/"
     record = ImportRecord(tmp_path)
     assert record.find(folder) is None
-    imported = ImportedFolder(run_url="http://127.0.0.1:8080/1", result={"n": 1})
+    imported = FinishedImport(dag_id="import_s3_folder", run_url="http://127.0.0.1:8080/1", result={"n": 1})
     record.add(folder, imported)
     assert ImportRecord(tmp_path).find(folder) == imported
     record.forget(folder)
