@@ -11,6 +11,7 @@ import msgspec
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import Connection, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
+from botocore.config import Config
 
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
@@ -18,6 +19,7 @@ from include.custom_labels.quotas import DatasetType
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
 from include.pipelines.requests import (
+    ExistingDatasetRequest,
     GroundTruthRequest,
     ImportRequest,
     LocalComputerRequest,
@@ -30,13 +32,14 @@ from include.rekognition.hook import RekognitionHook
 WORKSPACE_VARIABLE = "custom_labels_workspace"
 
 
-Request = S3FolderRequest | GroundTruthRequest | LocalComputerRequest
+Request = S3FolderRequest | GroundTruthRequest | LocalComputerRequest | ExistingDatasetRequest
 """The requests of all sources."""
 
 REQUEST_TYPES: dict[str, type[ImportRequest]] = {
     "s3_folder": S3FolderRequest,
     "local_computer": LocalComputerRequest,
     "ground_truth": GroundTruthRequest,
+    "existing_dataset": ExistingDatasetRequest,
 }
 
 
@@ -77,29 +80,11 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def rekognition(self) -> RekognitionHook:
         """:raises RequestError: CONNECTION_NOT_FOUND, or REGION_NOT_SET"""
-        conn_id = self.request.aws_conn_id
-        # Without this look, the hook would fall back to whatever credentials and Region the worker happens to have.
-        try:
-            connection = Connection.get(conn_id)
-        except AirflowNotFoundException as error:
-            raise RequestError(
-                "CONNECTION_NOT_FOUND",
-                f"There is no Airflow connection {conn_id!r}.",
-                "Create it, or name another one in `aws_conn_id`.",
-            ) from error
-        hook = RekognitionHook(aws_conn_id=conn_id)
-        if hook.conn_config.region_name is None:
-            raise RequestError(
-                "REGION_NOT_SET",
-                f"The Airflow connection {connection.conn_id!r} has no Region.",
-                "Set region_name in its extras to the images' Region.",
-            )
-        return hook
+        return rekognition_hook(self.request.aws_conn_id)
 
     @cached_property
     def s3(self) -> S3Session:
-        hook = S3Hook(aws_conn_id=self.request.aws_conn_id)
-        return S3Session(hook.conn, verify=hook.verify)
+        return s3_session(self.request.aws_conn_id)
 
     @property
     def region(self) -> str:
@@ -109,8 +94,12 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def dataset_type(self) -> DatasetType:
-        """As Rekognition writes it."""
-        return "TRAIN" if self.request.dataset_type == "train" else "TEST"
+        """As Rekognition writes it; a request for both is one run a type from `choose_dataset` on."""
+        if self.request.dataset_type == "train":
+            return "TRAIN"
+        if self.request.dataset_type == "test":
+            return "TEST"
+        raise ValueError(f"{self.request.dataset_type!r} is not one dataset")
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -132,6 +121,43 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def staged(self, name: str) -> S3Uri:
         """Where the tasks of this run put the object of that name."""
         return self.workspace.staging(self.slug).uri(name)
+
+
+def rekognition_hook(conn_id: str, parameter: str = "aws_conn_id") -> RekognitionHook:
+    """Rekognition by an Airflow connection that exists and has a Region.
+
+    :param parameter: where the connection was named
+    :raises RequestError: CONNECTION_NOT_FOUND, or REGION_NOT_SET
+    """
+    # Without this look, the hook would fall back to whatever credentials and Region the worker happens to have.
+    try:
+        connection = Connection.get(conn_id)
+    except AirflowNotFoundException as error:
+        raise RequestError(
+            "CONNECTION_NOT_FOUND",
+            f"There is no Airflow connection {conn_id!r}.",
+            f"Create it, or name another one in `{parameter}`.",
+        ) from error
+    hook = RekognitionHook(aws_conn_id=conn_id)
+    if hook.conn_config.region_name is None:
+        raise RequestError(
+            "REGION_NOT_SET",
+            f"The Airflow connection {connection.conn_id!r} has no Region.",
+            "Set region_name in its extras to the images' Region.",
+        )
+    return hook
+
+
+def s3_session(conn_id: str, *, connections: int | None = None) -> S3Session:
+    """S3 by an Airflow connection.
+
+    :param connections: that boto3 keeps open at the same time, where the connection itself does not say
+    """
+    hook = S3Hook(aws_conn_id=conn_id)
+    if connections:
+        config = Config(max_pool_connections=connections).merge(hook.conn_config.botocore_config or Config())
+        hook = S3Hook(aws_conn_id=conn_id, config=config)
+    return S3Session(hook.conn, verify=hook.verify)
 
 
 def utc_now() -> datetime:
