@@ -46,7 +46,7 @@ def contradiction(key: str, image_format: ImageFormat) -> str:
 def inspect(page: LedgerPage, outcomes: Sequence[ImageHeader | NotAnImage | None]) -> LedgerPage:
     """Move the rows on by what was read of them.
 
-    :param outcomes: one a row; None where the row was not read
+    :param outcomes: one a row; None where the row was not read, which an image of known size need not be
     :returns: the page with sizes, with images that Rekognition would not read in quarantine, and with remarks
     :raises ValueError: a row that is to be in the manifest was not read
     """
@@ -60,7 +60,7 @@ def inspect(page: LedgerPage, outcomes: Sequence[ImageHeader | NotAnImage | None
     )
     for at, outcome in enumerate(outcomes):
         if outcome is None:
-            if page.states[at] in IN_MANIFEST:
+            if page.states[at] in IN_MANIFEST and not page.widths[at]:
                 raise ValueError(f"{page.objects.keys[at]!r} was not read")
             continue
         fault = outcome if isinstance(outcome, NotAnImage) else image_fault(outcome, page.objects.sizes[at])

@@ -43,7 +43,9 @@ def manifest_lines(bucket: str, page: LedgerPage) -> bytes:
     """The manifest lines of the page's objects that have one, in their order."""
     if page.entries is not None:
         return b"".join(
-            entry for state, entry in zip(page.states, page.entries, strict=True) if entry and state in IN_MANIFEST
+            entry or image_level_lines(bucket, page.objects, at, at + 1, page.labels[at])
+            for at, (state, entry) in enumerate(zip(page.states, page.entries, strict=True))
+            if state in IN_MANIFEST
         )
     rows = zip(page.states, page.labels, strict=True)
     chunks: list[bytes] = []

@@ -131,6 +131,9 @@ class Workspace:
     def uploads(self, upload_id: str) -> S3FolderLocation:
         return _below(self.folder, f"uploads/{upload_id}/")
 
+    def images(self, project: str, dataset_type: DatasetType) -> S3FolderLocation:
+        return _below(self.folder, f"images/{project}/{dataset_type}/")
+
     def staging(self, run_slug: str) -> S3FolderLocation:
         """:param run_slug: names the run, without a slash"""
         return _below(self.folder, f"staging/{run_slug}/")

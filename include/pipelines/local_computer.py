@@ -1,0 +1,195 @@
+"""The steps that only the import source *Local computer* has: stage files, upload them, and add them to the dataset.
+
+Images are added: what the dataset held before stays as it was last registered, whatever folder it lies in.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain, islice
+from typing import Any
+
+from include.custom_labels.codes import Code
+from include.custom_labels.errors import ManifestError, RequestError
+from include.custom_labels.labelling import FolderLabelling
+from include.custom_labels.ledger import IN_MANIFEST
+from include.custom_labels.local_files import (
+    LedgerRow,
+    batches,
+    carried_page,
+    check_upload_size,
+    common_folder,
+    ledger_pages,
+    ledger_rows,
+    merge_rows,
+    refused_rows,
+    sent_pages,
+)
+from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.custom_labels.manifest import decode_line
+from include.object_store.snapshots import read_current
+from include.object_store.tables import read_ledger
+from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, write_files
+from include.pipelines.access import AccessCheck, raise_on_failure
+from include.pipelines.requests import AccessNeeds, LocalComputerRequest
+from include.pipelines.runs import ImportRun
+from include.pipelines.shards import write_shards
+from include.pipelines.steps import Progress, step
+
+log = logging.getLogger(__name__)
+
+
+@step
+def stage_files(run: dict[str, Any]) -> dict[str, Any]:
+    """Choose the destination, and look at every file of the local folder or the upload; nothing is sent yet.
+
+    Fails with TOO_MANY_IMAGES where an upload holds more than `max_images`.
+    """
+    import_run = ImportRun.from_json(run)
+    request = _request(import_run)
+    destination = _destination(import_run, request)
+    if request.local_folder is not None:
+        with LocalFolder(request.local_folder) as folder:
+            files = folder.staged(destination.prefix)
+            place = folder.root.rstrip("/") + "/"
+    else:
+        upload = _upload(import_run, request)
+        files = upload.staged(destination.prefix)
+        place = upload.folder.prefix
+        check_upload_size(files, request.max_images)
+    uri = import_run.staged("files.jsonl")
+    write_files(import_run.s3, uri, files)
+    refused = Counter(str(file.reason) for file in files if file.reason is not None)
+    counts = {"files": len(files), "images": len(files) - refused.total()}
+    log.info("%s of %s files are to be sent to %s; not sent: %s", *counts.values(), destination, dict(refused))
+    return {"staged": str(uri), "place": place, "destination": str(destination), **counts}
+
+
+@step
+def upload_images(run: dict[str, Any], staged: dict[str, Any]) -> dict[str, Any]:
+    """Send the files in batches of 30, several files at a time; what is there already is not sent again.
+
+    Nothing is overwritten. A task that was killed continues where it was when it is run again.
+    """
+    import_run = ImportRun.from_json(run)
+    request = _request(import_run)
+    destination = S3FolderLocation.parse(staged["destination"])
+    files = read_files(import_run.s3, S3Uri.parse(staged["staged"]))
+    wanted = [file for file in files if file.reason is None]
+    done = [file for file in files if file.reason is not None]
+    progress = Progress("images sent", len(wanted))
+    with ExitStack() as open_places:
+        if request.local_folder is not None:
+            folder = open_places.enter_context(LocalFolder(request.local_folder))
+            sender = open_places.enter_context(FolderUpload(import_run.s3, folder, destination, wanted))
+        else:
+            upload = _upload(import_run, request)
+        for number, batch in enumerate(batches(wanted), start=1):
+            sent = sender.send(batch) if request.local_folder is not None else upload.send(destination, batch)
+            done += sent
+            log.info("Batch %s: %s", number, dict(_ways(sent)))
+            progress(min(number * len(batch), len(wanted)))
+    uri = import_run.staged("uploaded.jsonl")
+    write_files(import_run.s3, uri, done)
+    return {"uploaded": str(uri), **_ways(file for file in done if file.etag)}
+
+
+@step
+def assign_labels(run: dict[str, Any], staged: dict[str, Any], uploaded: dict[str, Any]) -> list[dict[str, Any]]:
+    """Label the images with the first folder that they were stored in, where that was asked for, and add them.
+
+    The ledger holds them beside what the last snapshot of the dataset held, and every file that was not uploaded,
+    with its reason. Fails before any image is read where there is nothing to add.
+    """
+    import_run = ImportRun.from_json(run)
+    destination = S3FolderLocation.parse(staged["destination"])
+    files = read_files(import_run.s3, S3Uri.parse(uploaded["uploaded"]))
+    labelling = FolderLabelling(prefix=destination.prefix, automatic_labeling=_request(import_run).automatic_labeling)
+    pages = map(labelling.open_ledger, sent_pages(files, destination.prefix))
+    added = [row for page in pages for row in ledger_rows(page)]
+    refused = refused_rows(files, staged["place"])
+    if not any(row[4] in IN_MANIFEST for row in added):
+        raise ManifestError(
+            Code.ERROR_EMPTY_MANIFEST,
+            f"None of the {len(files):,} files of {staged['place']} is an image to import.",
+            "Mend what the reasons say, and run again.",
+            reasons=dict(Counter(str(row[6]) for row in refused)),
+        )
+    new = sorted(chain(added, refused), key=lambda row: row[0])
+    rows = merge_rows(new, _carried(import_run))
+    return write_shards(import_run, destination.bucket, ledger_pages(rows), place=str(destination))
+
+
+def _request(run: ImportRun) -> LocalComputerRequest:
+    if not isinstance(run.request, LocalComputerRequest):
+        raise TypeError(f"{type(run.request).__name__} names no local files")
+    return run.request
+
+
+def _upload(run: ImportRun, request: LocalComputerRequest) -> StagedUpload:
+    return StagedUpload(run.s3, run.workspace, request.upload_id or "")
+
+
+def _ways(files: Any) -> Counter[str]:
+    return Counter(file.way or str(file.reason) for file in files)
+
+
+def _destination(run: ImportRun, request: LocalComputerRequest) -> S3FolderLocation:
+    """The folder that was asked for, else the one of the dataset's images, else one in the workspace."""
+    refs = _source_refs(run)
+    if request.destination is not None:
+        chosen = S3FolderLocation.parse(request.destination)
+        _check_bucket(chosen, islice(refs, 1))
+        return chosen
+    first = next(refs, None)
+    if first is None:
+        return run.workspace.images(request.project, request.dataset_type)
+    folder = common_folder(uri.key for uri in chain([first], refs) if uri.bucket == first.bucket)
+    found = S3FolderLocation(first.bucket, folder)
+    check = AccessCheck(
+        run.s3,
+        run.rekognition,
+        needs=AccessNeeds(destinations=(found,)),
+        workspace=run.workspace.folder,
+        project=request.project,
+    )
+    raise_on_failure(list(check.rows()))
+    return found
+
+
+def _check_bucket(destination: S3FolderLocation, refs: Iterator[S3Uri]) -> None:
+    for uri in refs:
+        if uri.bucket != destination.bucket:
+            raise RequestError(
+                "DESTINATION_ELSEWHERE",
+                f"The dataset's images are in the bucket {uri.bucket}, and {destination} is not.",
+                "A dataset's images lie in one bucket: choose a folder there, or leave `destination` empty.",
+                destination=str(destination),
+            )
+
+
+def _dataset_arn(run: ImportRun) -> str | None:
+    """The dataset that exists; None also for one that failed to be created, which has no entries."""
+    dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
+    return None if dataset is None or dataset["Status"] == "CREATE_FAILED" else dataset["DatasetArn"]
+
+
+def _source_refs(run: ImportRun) -> Iterator[S3Uri]:
+    arn = _dataset_arn(run)
+    for entry in run.rekognition.iterate_dataset_entries(arn) if arn else ():
+        line = decode_line(entry.encode())
+        source_ref = "" if isinstance(line, str) else str(line.get("source-ref", ""))
+        if source_ref.startswith("s3://"):
+            yield S3Uri.parse(source_ref)
+
+
+def _carried(run: ImportRun) -> Iterator[LedgerRow]:
+    """What the dataset was last registered with; nothing where it is another dataset, or not ours."""
+    current = read_current(run.s3, run.dataset)
+    if current is None or current[0].dataset_arn != _dataset_arn(run):
+        return
+    for page in read_ledger(run.s3, run.dataset.snapshot(current[0].snapshot_id).ledger):
+        yield from carried_page(page)
