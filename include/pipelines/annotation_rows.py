@@ -86,7 +86,7 @@ class AnnotationRows:
         """A row for what was read; of images that are named more than once, the first that is usable counts."""
         for problem in image.problems:
             self._find(image, problem)
-        location = _location(image.source_ref)
+        location = _location(image)
         if location is None:
             key = _writable(image.source_ref or image.place)
             state = State.SKIPPED if image.reason in _SKIPPED else State.REJECTED
@@ -185,11 +185,11 @@ class AnnotationRows:
         )
 
 
-def _location(source_ref: str) -> tuple[str, str] | None:
-    try:
-        return split_source_ref(source_ref)
-    except UnicodeEncodeError:
+def _location(image: AnnotatedImage) -> tuple[str, str] | None:
+    """Bucket and key; None also for a placeholder, which may look like a bucket."""
+    if any(problem.code is Code.ERROR_INVALID_SOURCE_REF_FORMAT for problem in image.problems):
         return None
+    return split_source_ref(image.source_ref)
 
 
 def _writable(text: str) -> str:

@@ -136,6 +136,7 @@ def _with_copies(page: LedgerPage, outcomes: dict[int, CopyOutcome]) -> LedgerPa
 
 
 _COPY_REASONS = {
+    CopyState.CONFLICT: Reason.COPY_CONFLICT,
     CopyState.MISSING: Reason.IMAGE_NOT_FOUND,
     CopyState.DENIED: Reason.UNREADABLE,
     CopyState.TOO_LARGE: Reason.FILE_TOO_LARGE,
@@ -313,7 +314,7 @@ def _find_images(run: ImportRun, request: GroundTruthRequest, rows: AnnotationRo
     if not request.is_ground_truth and request.root is not None:
         _list_root(run, request.root, rows, wanted.get(request.root.bucket, []))
     for bucket, in_bucket in wanted.items():
-        rest = [row for row in in_bucket if row.facts is None]
+        rest = [row for row in in_bucket if row.facts is None and row.state in IN_MANIFEST]
         if request.root is not None and not request.is_ground_truth and bucket == request.root.bucket:
             rest = [row for row in rest if row.source is not None and not request.root.contains(row.source.key)]
         found = find_objects(run.s3, bucket, {row.source.key for row in rest if row.source is not None})
