@@ -192,7 +192,7 @@ def _without_reports(value: object) -> object:
         return {
             name: _without_reports(member)
             for name, member in value.items()
-            if not (name in SERVICE_KEYS and isinstance(member, list))
+            if not (is_service_name(name) and isinstance(member, list))
         }
     if isinstance(value, list):
         return [_without_reports(member) for member in value]

@@ -116,7 +116,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def dataset(self) -> DatasetFolder:
         """The dataset's folder in the workspace."""
-        return self.workspace.dataset(self.request.project, self.request.dataset_type)
+        return self.workspace.dataset(self.request.project, "train" if self.dataset_type == "TRAIN" else "test")
 
     def staged(self, name: str) -> S3Uri:
         """Where the tasks of this run put the object of that name."""
