@@ -64,7 +64,7 @@ def stage_files(run: dict[str, Any]) -> dict[str, Any]:
     write_files(import_run.s3, uri, files)
     refused = Counter(str(file.reason) for file in files if file.reason is not None)
     counts = {"files": len(files), "images": len(files) - refused.total()}
-    log.info("%s of %s files are to be sent to %s; not sent: %s", *counts.values(), destination, dict(refused))
+    log.info("%s files, %s of them to be sent to %s; not sent: %s", *counts.values(), destination, dict(refused))
     return {"staged": str(uri), "place": place, "destination": str(destination), **counts}
 
 
@@ -91,10 +91,10 @@ def upload_images(run: dict[str, Any], staged: dict[str, Any]) -> dict[str, Any]
             sent = sender.send(batch) if request.local_folder is not None else upload.send(destination, batch)
             done += sent
             log.info("Batch %s: %s", number, dict(_ways(sent)))
-            progress(min(number * len(batch), len(wanted)))
+            progress(len(done) - len(files) + len(wanted))
     uri = import_run.staged("uploaded.jsonl")
     write_files(import_run.s3, uri, done)
-    return {"uploaded": str(uri), **_ways(file for file in done if file.etag)}
+    return {"files": str(uri), "outcomes": dict(_ways(done))}
 
 
 @step
@@ -106,7 +106,7 @@ def assign_labels(run: dict[str, Any], staged: dict[str, Any], uploaded: dict[st
     """
     import_run = ImportRun.from_json(run)
     destination = S3FolderLocation.parse(staged["destination"])
-    files = read_files(import_run.s3, S3Uri.parse(uploaded["uploaded"]))
+    files = read_files(import_run.s3, S3Uri.parse(uploaded["files"]))
     labelling = FolderLabelling(prefix=destination.prefix, automatic_labeling=_request(import_run).automatic_labeling)
     pages = map(labelling.open_ledger, sent_pages(files, destination.prefix))
     added = [row for page in pages for row in ledger_rows(page)]
