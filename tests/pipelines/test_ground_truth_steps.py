@@ -13,6 +13,7 @@ import pytest
 from include.custom_labels.errors import CustomLabelsError
 from include.custom_labels.locations import S3Uri
 from include.object_store.tables import read_ledger
+from include.pipelines.access import AccessCheck, Outcome
 from include.pipelines.ground_truth import copy_to_image_root, read_annotations, split_lines
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
@@ -161,6 +162,7 @@ def test_repairs_are_made_where_they_were_asked_for_and_stand_in_the_ledger(plac
     first = json.loads(place.read(built["manifest"]).splitlines()[0])
     assert first["bounding-box-0"]["annotations"] == [{"class_id": 0, "top": 3, "left": 1, "width": 11, "height": 61}]
     assert work(validate_manifest, steps.run, built)["labels"] == 1
+    assert Steps(place, repairs=repairs).built()["manifest_sha256"] == built["manifest_sha256"]
 
 
 def test_images_of_several_buckets_are_brought_to_one(place: Place) -> None:
@@ -296,6 +298,42 @@ def test_a_file_that_cannot_be_used_ends_the_run(place: Place) -> None:
     )
     folder = f"s3://{place.images}/nothing/"
     refused(Steps(place, annotation_format="pascal_voc", manifest=folder, image_root=root).read, "FOLDER_EMPTY")
+
+
+def test_the_access_check_lets_an_empty_file_pass_which_has_a_code_of_its_own(place: Place) -> None:
+    write(place, b"")
+    run = ImportRun.from_json(Steps(place).run)
+    check = AccessCheck(
+        run.s3,
+        run.rekognition,
+        needs=run.request.needs,
+        workspace=run.workspace.folder,
+        project=place.project,
+    )
+    outcomes = {row.check: row.outcome for row in check.rows()}
+    assert outcomes["read output.manifest"] is Outcome.PASS
+
+
+def test_images_in_a_bucket_that_is_not_there(place: Place) -> None:
+    place.put("0.png")
+    lines = line(place.images, "0.png", species=0, species_metadata=metadata())
+    keys = [f"{number}.png" for number in range(60)]
+    lines += b"".join(line("example-nowhere", key, species=0, species_metadata=metadata()) for key in keys)
+    lines += line(place.images, "k" * 1020 + ".png", species=0, species_metadata=metadata())
+    write(place, lines)
+    steps = Steps(place, image_root=f"s3://{place.images}/brought")
+    states = Counter((state, reason) for _, state, reason, _ in steps.rows(steps.read()))
+    assert states == {("labelled", "IN_ANNOTATIONS"): 1, ("quarantined", "IMAGE_NOT_FOUND"): 61}
+
+
+def test_a_key_that_grows_too_long_below_image_root(place: Place) -> None:
+    place.put("0.png")
+    lines = line(place.images, "0.png", species=0, species_metadata=metadata())
+    lines += line("example-other", "k" * 1000, species=0, species_metadata=metadata())
+    write(place, lines)
+    steps = Steps(place, image_root=f"s3://{place.images}/brought")
+    rows = {state: detail for _, state, _, detail in steps.rows(steps.read())}
+    assert rows["rejected"].startswith("ERROR_INVALID_SOURCE_REF_FORMAT: too long a key")
 
 
 def test_what_was_written_after_the_time_that_the_import_is_as_of(place: Place) -> None:
