@@ -87,8 +87,9 @@ def _import_other_sources(
         with services.airflow() as airflow:
             run_ids = {source: trigger_import(airflow, wanted[source]) for source in missing}
             for source, run_id in run_ids.items():
-                finished[source] = follow_import(airflow, wanted[source], run_id, base_url=base_url, say=say)
-                record.add(source, finished[source])
+                result = follow_import(airflow, wanted[source], run_id, base_url=base_url, say=say)
+                record.add(source, result)
+                finished[source] = result
     return {source: found for source, found in finished.items() if found is not None}
 
 
