@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any, get_args
 
 import jsonschema
@@ -15,7 +17,7 @@ import pytest
 from include.custom_labels.entries import Repair
 from include.custom_labels.errors import CustomLabelsError, RequestError
 from include.pipelines.ground_truth import read_annotations
-from include.pipelines.requests import GroundTruthRequest, form
+from include.pipelines.requests import GroundTruthRequest, ImportRequest, form
 from include.pipelines.requests.ground_truth import RepairName
 from include.pipelines.runs import ImportRun
 from tests.fixtures.annotation_samples import line, metadata
@@ -148,3 +150,15 @@ def test_a_labeling_job_without_output(
         read(place, "example-job")
     assert caught.value.code == code
     assert answer.get("FailureReason", "example-job") in caught.value.message
+
+
+def test_every_parameter_and_repair_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sources" / "ground-truth.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE))
+    defaults = {name: param.value for name, param in form(GroundTruthRequest).items()}
+    own = defaults.keys() - set(ImportRequest.__struct_fields__)
+    for name in own:
+        default = defaults[name]
+        assert rows[name].startswith(f"`{default if isinstance(default, str) else json.dumps(default)}` | "), name
+    for repair in Repair:
+        assert rows[repair].endswith(f"| {repair.explanation}"), repair
