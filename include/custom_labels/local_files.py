@@ -227,7 +227,7 @@ def carried_page(page: LedgerPage) -> Iterator[LedgerRow]:
 def merge_rows(new: Iterable[LedgerRow], carried: Iterable[LedgerRow]) -> Iterator[LedgerRow]:
     """New rows beside those of the last snapshot, in key order, one a key.
 
-    An image that the dataset has already keeps its labels, unless the new row brings a label of its own.
+    An image that has labels or boxes keeps them; one without gets the label that the new row may bring.
 
     :param new: in key order
     :param carried: in key order
@@ -235,7 +235,7 @@ def merge_rows(new: Iterable[LedgerRow], carried: Iterable[LedgerRow]) -> Iterat
     both = merge(new, carried, key=itemgetter(0))
     for _, same_key in groupby(both, key=itemgetter(0)):
         first, *others = same_key
-        if not others or first[4] is State.LABELLED:
+        if not others or (first[4] is State.LABELLED and others[-1][4] is State.UNLABELLED):
             yield first
         else:
             yield (*others[-1][:7], f"in this import: {first[6]}", *others[-1][8:])

@@ -234,21 +234,24 @@ def test_only_what_was_registered_is_carried_over() -> None:
     ]
 
 
-def test_an_image_keeps_its_label_unless_it_gets_another() -> None:
+def test_an_image_keeps_its_label_and_gets_one_where_it_has_none() -> None:
     carried = [
         row("a", State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT),
         row("b", State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT),
+        row("bb", State.UNLABELLED, None, Reason.IN_LAST_SNAPSHOT),
         row("d", State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT),
     ]
     new = [
         row("a", State.UNLABELLED, None, Reason.AUTOMATIC_LABELING_OFF),
         row("b", State.LABELLED, "spot", Reason.IN_FOLDER),
+        row("bb", State.LABELLED, "spot", Reason.IN_FOLDER),
         row("c", State.UNLABELLED, None, Reason.AUTOMATIC_LABELING_OFF),
     ]
     merged = list(merge_rows(new, carried))
     assert [(each[0], each[5], each[6], each[7]) for each in merged] == [
         ("a", "echo", Reason.IN_LAST_SNAPSHOT, "in this import: AUTOMATIC_LABELING_OFF"),
-        ("b", "spot", Reason.IN_FOLDER, ""),
+        ("b", "echo", Reason.IN_LAST_SNAPSHOT, "in this import: IN_FOLDER"),
+        ("bb", "spot", Reason.IN_FOLDER, ""),
         ("c", None, Reason.AUTOMATIC_LABELING_OFF, ""),
         ("d", "echo", Reason.IN_LAST_SNAPSHOT, ""),
     ]

@@ -34,10 +34,6 @@ def fill(folder: Path, *names: str) -> None:
         path.write_bytes(picture() + name.encode())
 
 
-def reasons(summary_rows: list[dict[str, Any]]) -> dict[str, int]:
-    return {row["reason"]: row["count"] for row in summary_rows}
-
-
 def test_images_are_added_to_a_dataset_that_keeps_everything_it_has(
     alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue, tmp_path: Path
 ) -> None:
@@ -73,13 +69,14 @@ def test_images_are_added_to_a_dataset_that_keeps_everything_it_has(
     assert place.entries() == expected
     assert return_value(run, "stage_files")["destination"] == f"s3://{place.images}/alexa-devices/"
     assert return_value(run, "register.update_entries")["lines"] == 1
-    rows = reasons(return_value(run, "reconcile")["reasons"])
+    rows = {(row["state"], row["reason"]): row["count"] for row in return_value(run, "reconcile")["reasons"]}
     assert rows == {
-        "AUTOMATIC_LABELING_OFF": 1,
-        "IN_LAST_SNAPSHOT": 6,
-        "KEPT_DATASET_ENTRY": 1,
-        "NAME_TAKEN": 1,
-        "NOT_AN_IMAGE_NAME": 1,
+        ("registered", "IN_LAST_SNAPSHOT"): 5,
+        ("registered", "KEPT_DATASET_ENTRY"): 1,
+        ("rejected", "NAME_TAKEN"): 1,
+        ("skipped", "NOT_AN_IMAGE_NAME"): 1,
+        ("unlabelled", "AUTOMATIC_LABELING_OFF"): 1,
+        ("unlabelled", "IN_LAST_SNAPSHOT"): 1,
     }
 
     # The folder's import goes on from there: nothing counts as removed, and the person's work stays.
@@ -89,25 +86,14 @@ def test_images_are_added_to_a_dataset_that_keeps_everything_it_has(
     assert place.entries() == expected
 
 
-def test_a_browsers_upload_begins_a_dataset_and_a_second_one_adds_to_it(
-    place: Place, run_dag: RunDag, return_value: ReturnValue
-) -> None:
-    def upload(upload_id: str, *names: str) -> None:
-        for name in names:
-            key = f"custom-labels/uploads/{upload_id}/{name}"
-            place.s3.put_object(Bucket=place.workspace, Key=key, Body=picture() + name.encode())
-
-    upload("upload-1", "echo/a.png", "loose.png")
+def test_a_browsers_upload_begins_a_dataset(place: Place, run_dag: RunDag, return_value: ReturnValue) -> None:
+    for name in ("echo/a.png", "loose.png"):
+        key = f"custom-labels/uploads/upload-1/{name}"
+        place.s3.put_object(Bucket=place.workspace, Key=key, Body=picture() + name.encode())
     conf = {"project": place.project, "upload_id": "upload-1", "automatic_labeling": True}
-    assert run_dag("import_local_computer", conf).state == "success"
+    run = run_dag("import_local_computer", conf)
+    assert run.state == "success"
     head = f"s3://{place.workspace}/custom-labels/images/{place.project}/train/"
     assert place.entries() == {f"{head}echo/a.png": "echo", f"{head}loose.png": None}
-
-    upload("upload-2", "spot/b.png")
-    destination = {"destination": head, "upload_id": "upload-2", "automatic_labeling": False}
-    run = run_dag("import_local_computer", conf | destination)
-    assert run.state == "success"
-    assert place.entries() == {f"{head}echo/a.png": "echo", f"{head}loose.png": None, f"{head}spot/b.png": None}
-    summary = return_value(run, "summarize")
-    assert summary["states"] == {"registered": 1, "unlabelled": 2}
-    assert summary["changed"] is True
+    assert return_value(run, "upload_images")["outcomes"] == {"copied": 2}
+    assert return_value(run, "summarize")["states"] == {"registered": 1, "unlabelled": 1}
