@@ -94,7 +94,7 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     for finding in findings:
         log.warning("%s line %s: %s %s", finding["code"], finding["line_number"], finding["message"], finding["detail"])
     refused = [f for f in result.report if f.code.severity == "error" and "dataset" in f.code.phases]
-    if not result.is_usable or result.invalid_lines:
+    if not result.is_usable or (result.invalid_lines and not import_run.request.keeps_invalid_lines):
         first = refused[0]
         raise ManifestError(first.code, f"{first.message} {first.detail}".strip(), first.next_step, findings=str(uri))
     return {

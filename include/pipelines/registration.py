@@ -11,6 +11,7 @@ import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary, State
+from include.custom_labels.line_rules import check_line
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.reasons import Reason
 from include.custom_labels.update_plan import Decision, Entry, UpdatePlan, read_entries, read_entry
@@ -99,7 +100,7 @@ def _plan_update(run: ImportRun, built: dict[str, Any], dataset_arn: str) -> Pla
         for line in read_lines(run.s3, S3Uri.parse(built["manifest"])):
             source_ref, ours = read_entry(line)
             decision = plan.decide(source_ref, ours)
-            if decision is Decision.SEND:
+            if decision is Decision.SEND and not _is_faulty_already(line, ours, theirs.get(source_ref)):
                 writer.write(line + b"\n")
                 sent += 1
             elif decision is Decision.KEEP:
@@ -115,6 +116,16 @@ def _plan_update(run: ImportRun, built: dict[str, Any], dataset_arn: str) -> Pla
         kept=str(kept_uri),
         others=plan.others(),
     )
+
+
+def _is_faulty_already(line: bytes, ours: Entry, theirs: Entry | None) -> bool:
+    """Whether the dataset has this very line with the errors that it has by itself: sending it mends nothing.
+
+    A copy of a dataset holds such lines, and Rekognition refuses a batch that has more than 20 % of them.
+    """
+    if theirs is None or theirs.content != ours.content:
+        return False
+    return any(problem.code.severity == "error" for problem in check_line(line).problems)
 
 
 def _check_removed(run: ImportRun, removed: list[str], dataset_arn: str) -> None:

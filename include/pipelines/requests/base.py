@@ -132,6 +132,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
         return None
 
+    @property
+    def keeps_invalid_lines(self) -> bool:
+        """Whether lines that training cannot use are sent all the same, as far as Rekognition takes them."""
+        return False
+
     def to_json(self) -> dict[str, Any]:
         """The request as plain JSON, for XCom."""
         plain: dict[str, Any] = msgspec.to_builtins(self)

@@ -123,6 +123,10 @@ class ExistingDatasetRequest(
         return AccessNeeds(destinations=(self.destination,) if self.destination else ())
 
     @property
+    def keeps_invalid_lines(self) -> bool:
+        return True
+
+    @property
     def name(self) -> SourceName:
         return SourceName.parse(self.source_dataset)
 
