@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -9,8 +10,10 @@ from bench.stub import Stub
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.ledger import LedgerPage, LedgerSummary, State
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.custom_labels.objects import ObjectPage
+from include.custom_labels.reasons import Reason
 from include.custom_labels.validation import ManifestValidator
-from include.object_store.folder_manifest import WrittenManifest, write_manifest
+from include.object_store.folder_manifest import WrittenManifest, manifest_lines, write_manifest
 from include.object_store.listing import list_objects
 from include.object_store.session import S3Session
 from include.object_store.tables import read_ledger
@@ -87,3 +90,11 @@ def test_an_empty_folder_gives_an_empty_manifest(serve: Serve) -> None:
     written = write_manifest(session, MANIFEST, BUCKET, pages(session), ledger=LEDGER)
     assert written.manifest.size_bytes == 0
     assert list(read_ledger(session, LEDGER)) == []
+
+
+def test_lines_that_were_brought_along_stand_beside_lines_that_are_made() -> None:
+    objects = ObjectPage(["a.png", "b.png", "c.png"], [1] * 3, ["e"] * 3, ["2026-11-22T20:00:00"] * 3)
+    states = [State.LABELLED, State.LABELLED, State.QUARANTINED]
+    page = LedgerPage(objects, states, ["x", "echo", None], [Reason.IN_FOLDER] * 3, [""] * 3, [0] * 3, [0] * 3)
+    page = replace(page, entries=[b'{"source-ref":"brought along"}\n', None, b"quarantined\n"])
+    assert manifest_lines(BUCKET, page) == b'{"source-ref":"brought along"}\n' + line("b.png", "echo")

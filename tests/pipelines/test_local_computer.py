@@ -12,10 +12,11 @@ import jsonschema
 import pytest
 
 from include.custom_labels.errors import CustomLabelsError, RequestError
-from include.custom_labels.ledger import State
+from include.custom_labels.ledger import LedgerPage, State
 from include.custom_labels.locations import S3Uri
+from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
-from include.object_store.tables import read_ledger
+from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.inspection import inspect_images
 from include.pipelines.local_computer import assign_labels, stage_files, upload_images
 from include.pipelines.manifests import build_manifest
@@ -246,3 +247,29 @@ def test_a_step_that_is_run_again_continues(place: Place, tmp_path: Path) -> Non
     again = work(upload_images, steps.run, staged)
     assert again["outcomes"] == {"already there": 2}
     assert len(work(assign_labels, steps.run, staged, again)) == 1
+
+
+@pytest.mark.integration
+def test_images_of_known_size_are_not_read_again(place: Place) -> None:
+    place.put("a.png", "b.png")
+    run = Steps(place, upload_id="upload-1").run
+    ledger = ImportRun.from_json(run).staged("labelled.parquet")
+    size_bytes = place.s3.head_object(Bucket=place.images, Key="b.png")["ContentLength"]
+    objects = ObjectPage(["a.png", "b.png"], [size_bytes] * 2, ["another", ""], ["2026-11-22T20:00:00"] * 2)
+    page = LedgerPage(
+        objects,
+        [State.LABELLED, State.UNLABELLED],
+        ["echo", None],
+        [Reason.IN_LAST_SNAPSHOT] * 2,
+        ["kept", ""],
+        [640, 0],
+        [480, 0],
+    )
+    session = ImportRun.from_json(run).s3
+    write_ledger(session, ledger, [page])
+    shard = {"shard": 0, "bucket": place.images, "ledger": str(ledger), "objects": 2, "images": 2}
+    (inspected,) = read_ledger(session, S3Uri.parse(work(inspect_images, run, shard)["ledger"]))
+    # Read, the first would be CHANGED: its ETag is not what S3 has.
+    assert inspected.states == page.states
+    assert inspected.details == ["kept", ""]
+    assert inspected.widths == [640, 64]
