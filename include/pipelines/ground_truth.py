@@ -370,18 +370,26 @@ def _bucket(run: ImportRun, request: GroundTruthRequest, rows: AnnotationRows, a
         raise ManifestError(
             code, f"{code.message} {counts}", "Set `image_root` to the folder that images are to be copied to."
         )
+    if not buckets:
+        # Where no image can be had, their bucket says why, with the rights to ask for.
+        for bucket in {row.source.bucket for row in rows if row.source is not None and row.state is State.QUARANTINED}:
+            _check_bucket(run, bucket)
     bucket = next(iter(buckets), annotations.bucket)
     if buckets and (request.root is None or request.root.bucket != bucket):
-        # Only now is known where the images are; the access check of the run's start could not look there.
-        check = AccessCheck(
-            run.s3,
-            run.rekognition,
-            needs=AccessNeeds(folder=S3FolderLocation(bucket, "")),
-            workspace=run.workspace.folder,
-            project=run.request.project,
-        )
-        raise_on_failure(list(check.rows()))
+        _check_bucket(run, bucket)
     return bucket
+
+
+def _check_bucket(run: ImportRun, bucket: str) -> None:
+    """Check what the access check of the run's start could not: only now is known where the images are."""
+    check = AccessCheck(
+        run.s3,
+        run.rekognition,
+        needs=AccessNeeds(folder=S3FolderLocation(bucket, "")),
+        workspace=run.workspace.folder,
+        project=run.request.project,
+    )
+    raise_on_failure(list(check.rows()))
 
 
 def _write_copies(run: ImportRun, rows: AnnotationRows) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 
 from include.custom_labels.errors import CustomLabelsError
 from include.custom_labels.locations import S3Uri
@@ -324,6 +325,30 @@ def test_images_in_a_bucket_that_is_not_there(place: Place) -> None:
     steps = Steps(place, image_root=f"s3://{place.images}/brought")
     states = Counter((state, reason) for _, state, reason, _ in steps.rows(steps.read()))
     assert states == {("labelled", "IN_ANNOTATIONS"): 1, ("quarantined", "IMAGE_NOT_FOUND"): 61}
+
+
+def test_where_no_image_can_be_had_their_bucket_says_why(place: Place) -> None:
+    write(place, line("example-nowhere", "0.png", species=0, species_metadata=metadata()))
+    refused(Steps(place).read, "OBJECT_NOT_FOUND")
+    refused(Steps(place, image_root=f"s3://{place.images}/brought").read, "OBJECT_NOT_FOUND")
+    write(place, line(place.images, "gone.png", species=0, species_metadata=metadata()))
+    refused(Steps(place).read, "ERROR_EMPTY_MANIFEST")
+
+
+def test_images_of_another_owner(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.put("0.png")
+    write(place, line(place.images, "0.png", species=0, species_metadata=metadata()))
+    steps = Steps(place)
+    owners = iter(("one", "another"))
+    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        if operation == "GetBucketAcl":
+            return {"Owner": {"ID": next(owners)}}
+        return real(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    refused(steps.read, "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER")
 
 
 def test_a_key_that_grows_too_long_below_image_root(place: Place) -> None:
