@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from include.pipelines.inspection import inspect_images
-from include.pipelines.manifests import build_manifest, validate_manifest
+from include.pipelines.import_tasks import finish_import, start_import
 from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
-from include.pipelines.publication import DATASETS, publish
-from include.pipelines.registration import plan_registration, reconcile
-from include.pipelines.registration_group import RECONCILE, register
 from include.pipelines.requests import S3FolderRequest, form
 from include.pipelines.s3_folder import assign_labels, list_objects
-from include.pipelines.start import check_access, validate_request
-from include.pipelines.summaries import summarize
 
 DOC = """
 ### Import images from an S3 bucket
@@ -46,20 +40,7 @@ with DAG(
     default_args=DEFAULT_ARGS,
     tags=TAGS,
 ) as dag:
-    run = task_of(validate_request)()
-    access = task_of(check_access)(run)
+    run, access = start_import("s3_folder")
     listed = task_of(list_objects)(run)
-    shards = task_of(assign_labels)(run, listed)
-    inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
-    built = task_of(build_manifest)(run, inspected)
-    validated = task_of(validate_manifest)(run, built)
-    plan = task_of(plan_registration)(run, built)
-    registered = register(plan)
-    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(run, built, plan)
-    published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS])(
-        run, built, validated, plan, reconciled
-    )
     access >> listed
-    validated >> plan
-    registered >> reconciled
-    task_of(summarize)(run, built, validated, plan, reconciled, published)
+    finish_import(run, task_of(assign_labels)(run, listed))

@@ -37,6 +37,8 @@ class State(StrEnum):
 IN_MANIFEST = frozenset({State.LABELLED, State.UNLABELLED, State.REGISTERED})
 """States whose objects have a line in the manifest."""
 
+LABEL_SEPARATOR = "\n"
+
 AT_FAULT = frozenset({State.QUARANTINED, State.REJECTED, State.DROPPED})
 """States of images that somebody wanted in the dataset and that are not."""
 
@@ -45,10 +47,12 @@ AT_FAULT = frozenset({State.QUARANTINED, State.REJECTED, State.DROPPED})
 class LedgerPage:
     """Consecutive ledger rows as columns of one length, in the order of the listing.
 
-    :ivar labels: the image-level label, or None
+    :ivar labels: the labels, or None; an entry with several has them joined with line breaks, which no label has
     :ivar details: what the reason says about this object, or empty
     :ivar widths: stored pixels, 0 where the image was not inspected
     :ivar heights: stored pixels, 0 where the image was not inspected
+    :ivar entries: canonical manifest lines of the rows, with their line ends, where a source brought lines of its own;
+        None where the line is made from key and label
     """
 
     objects: ObjectPage
@@ -58,6 +62,7 @@ class LedgerPage:
     details: list[str]
     widths: list[int]
     heights: list[int]
+    entries: list[bytes | None] | None = None
 
     def __len__(self) -> int:
         return len(self.states)
@@ -94,9 +99,10 @@ class LedgerSummary:
         pairs = Counter(zip(page.states, page.reasons, strict=True))
         self.reasons.update(pairs)
         self.images_per_label.update(
-            label
+            each
             for state, label in zip(page.states, page.labels, strict=True)
             if label is not None and state in IN_MANIFEST
+            for each in label.split(LABEL_SEPARATOR)
         )
         for pair in pairs:
             samples = self.samples.setdefault(pair, [])

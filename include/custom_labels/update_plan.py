@@ -103,14 +103,14 @@ class UpdatePlan:
 
     :param theirs: the dataset's entries now
     :param base: the entries of the snapshot that was last registered; empty where there is none
-    :param folder: ``s3://`` address of the folder that is imported; its images that are gone count as removed even
-        without a base
+    :param scope: ``s3://`` address of the folder that is imported; its images that are gone count as removed even
+        without a base; None where a source has no such place
     """
 
-    def __init__(self, theirs: Mapping[str, Entry], base: Mapping[str, Entry], folder: str) -> None:
+    def __init__(self, theirs: Mapping[str, Entry], base: Mapping[str, Entry], scope: str | None) -> None:
         self._theirs = theirs
         self._base = base
-        self._folder = folder
+        self._scope = scope
         self._missing = set(theirs)
 
     def decide(self, source_ref: str, ours: Entry) -> Decision:
@@ -128,7 +128,10 @@ class UpdatePlan:
 
     def removed(self) -> list[str]:
         """Entries that were imported from here and that no line of ours names, once all lines are decided."""
-        return sorted(ref for ref in self._missing if ref in self._base or ref.startswith(self._folder))
+        return sorted(ref for ref in self._missing if ref in self._base or self._is_in_scope(ref))
+
+    def _is_in_scope(self, source_ref: str) -> bool:
+        return self._scope is not None and source_ref.startswith(self._scope)
 
     def others(self) -> int:
         """Entries of other origin, which stay as they are."""

@@ -41,6 +41,10 @@ class WrittenManifest:
 
 def manifest_lines(bucket: str, page: LedgerPage) -> bytes:
     """The manifest lines of the page's objects that have one, in their order."""
+    if page.entries is not None:
+        return b"".join(
+            entry for state, entry in zip(page.states, page.entries, strict=True) if entry and state in IN_MANIFEST
+        )
     rows = zip(page.states, page.labels, strict=True)
     chunks: list[bytes] = []
     start = 0

@@ -38,6 +38,7 @@ LEDGER_SCHEMA = pa.schema(
         pa.field("detail", pa.string(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
+        pa.field("entry", pa.binary()),
     ]
 )
 # Dictionaries pay where values repeat; every key and ETag is another one.
@@ -176,6 +177,7 @@ def append_ledger_page(table: TableWriter, page: LedgerPage) -> None:
         page.details,
         page.widths,
         page.heights,
+        page.entries or [None] * len(page),
     )
 
 
@@ -195,13 +197,17 @@ def read_ledger(session: S3Session, uri: S3Uri) -> Iterator[LedgerPage]:
 
     :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
     """
-    for keys, sizes, etags, times, states, labels, reasons, *rest in _read_columns(session, uri):
+    columns = _read_columns(session, uri)
+    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries in columns:
         yield LedgerPage(
             ObjectPage(keys, sizes, etags, times),
             [State(state) for state in states],
             labels,
             [Reason(reason) for reason in reasons],
-            *rest,
+            details,
+            widths,
+            heights,
+            entries if any(entries) else None,
         )
 
 

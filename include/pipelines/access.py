@@ -20,6 +20,7 @@ from include.object_store.failures import error_of_boto3
 from include.object_store.session import S3Session
 from include.pipelines import policies
 from include.pipelines.policies import Statement
+from include.pipelines.requests import AccessNeeds
 from include.rekognition.errors import RekognitionDatasetError
 from include.rekognition.hook import RekognitionHook
 
@@ -68,7 +69,7 @@ def raise_on_failure(rows: list[AccessRow]) -> None:
 class AccessCheck:
     """The checks of one import.
 
-    :param images: the folder to import
+    :param needs: what the source reads and writes
     :param workspace: where manifests and ledgers are written
     :param project: the project whose dataset is concerned
     """
@@ -78,7 +79,7 @@ class AccessCheck:
         s3: S3Session,
         rekognition: RekognitionHook,
         *,
-        images: S3FolderLocation,
+        needs: AccessNeeds,
         workspace: S3FolderLocation,
         project: str,
     ) -> None:
@@ -86,25 +87,34 @@ class AccessCheck:
         self._rekognition = rekognition
         self._region: str = rekognition.conn.meta.region_name
         self._partition: str = rekognition.conn.meta.partition
-        self._images = images
+        self._needs = needs
         self._workspace = workspace
         self._project = project
 
     def rows(self) -> Iterator[AccessRow]:
         """Each check as it is made; what rests on a failed one is left out."""
-        workspace_reached = yield from self._bucket("workspace", self._workspace)
-        if workspace_reached:
-            yield self._write()
-        images_reached = yield from self._bucket("images", self._images)
-        if images_reached:
-            if workspace_reached:
-                yield self._owners()
-            yield from self._folder()
-            yield self._versioning()
+        reached = yield from self._bucket("workspace", self._workspace.bucket)
+        if reached:
+            yield self._write("write workspace", self._workspace)
+        if folder := self._needs.folder:
+            yield from self._images(folder, reached)
+        for uri in self._needs.objects:
+            yield self._read(f"read {uri.key.rpartition('/')[2]}", uri, prefix=uri.key)
+        for destination in self._needs.destinations:
+            if (yield from self._bucket("destination", destination.bucket)):
+                if reached:
+                    yield self._owners(destination.bucket)
+                yield self._write("write destination", destination)
         yield self._projects()
 
-    def _bucket(self, role: str, location: S3FolderLocation) -> Generator[AccessRow, None, bool]:
-        bucket = location.bucket
+    def _images(self, folder: S3FolderLocation, workspace_reached: bool) -> Iterator[AccessRow]:
+        if (yield from self._bucket("images", folder.bucket)):
+            if workspace_reached:
+                yield self._owners(folder.bucket)
+            yield from self._folder(folder)
+            yield self._versioning(folder.bucket)
+
+    def _bucket(self, role: str, bucket: str) -> Generator[AccessRow, None, bool]:
         allow_list = policies.on_bucket(policies.READ_BUCKET, bucket, self._partition)
         try:
             answer = self._client.head_bucket(Bucket=bucket)
@@ -131,10 +141,10 @@ class AccessCheck:
         location = self._client.get_bucket_location(Bucket=bucket).get("LocationConstraint")
         return {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(location, str(location))
 
-    def _owners(self) -> AccessRow:
-        subject = f"s3://{self._images.bucket}"
+    def _owners(self, images_bucket: str) -> AccessRow:
+        subject = f"s3://{images_bucket}"
         owners = []
-        for bucket in (self._images.bucket, self._workspace.bucket):
+        for bucket in (images_bucket, self._workspace.bucket):
             try:
                 owners.append(self._client.get_bucket_acl(Bucket=bucket)["Owner"].get("ID"))
             except (BotoCoreError, ClientError) as error:
@@ -151,8 +161,8 @@ class AccessCheck:
             next_step="Copy the images into a bucket of the workspace's account.",
         )
 
-    def _folder(self) -> Iterator[AccessRow]:
-        check, place, bucket, prefix = "folder", str(self._images), self._images.bucket, self._images.prefix
+    def _folder(self, folder: S3FolderLocation) -> Iterator[AccessRow]:
+        check, place, bucket, prefix = "folder", str(folder), folder.bucket, folder.prefix
         try:
             listed = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_SAMPLE_SIZE).get("Contents")
         except (BotoCoreError, ClientError) as error:
@@ -160,15 +170,15 @@ class AccessCheck:
             yield self._failure(check, place, error_of_boto3(error, place), statement)
             return
         if not listed:
-            yield self._empty_folder()
+            yield self._empty_folder(folder)
             return
         yield AccessRow(check=check, subject=place, outcome=Outcome.PASS, detail="holds objects")
         sample = next((entry["Key"] for entry in listed if entry["Size"]), None)
         if sample is not None:
-            yield self._read(sample)
+            yield self._read("read images", S3Uri(bucket, sample), prefix=prefix)
 
-    def _empty_folder(self) -> AccessRow:
-        bucket, prefix, place = self._images.bucket, self._images.prefix, str(self._images)
+    def _empty_folder(self, folder: S3FolderLocation) -> AccessRow:
+        bucket, prefix, place = folder.bucket, folder.prefix, str(folder)
         if prefix and self._answers(lambda: self._client.head_object(Bucket=bucket, Key=prefix.removesuffix("/"))):
             return AccessRow(
                 check="folder",
@@ -195,31 +205,30 @@ class AccessCheck:
             return False
         return True
 
-    def _read(self, key: str) -> AccessRow:
-        uri = S3Uri(self._images.bucket, key)
+    def _read(self, check: str, uri: S3Uri, *, prefix: str) -> AccessRow:
         try:
-            body = self._client.get_object(Bucket=uri.bucket, Key=key, Range="bytes=0-0")["Body"]
+            body = self._client.get_object(Bucket=uri.bucket, Key=uri.key, Range="bytes=0-0")["Body"]
             body.close()
         except (BotoCoreError, ClientError) as error:
-            return self._object_failure("read images", uri, error, policies.READ_OBJECTS, policies.READ_KEY)
+            return self._object_failure(check, uri, error, policies.READ_OBJECTS, policies.READ_KEY, prefix)
         return AccessRow(
-            check="read images",
+            check=check,
             subject=str(uri),
             outcome=Outcome.PASS,
             detail=f"readable, {self._encryption(uri.bucket)}",
         )
 
-    def _write(self) -> AccessRow:
+    def _write(self, check: str, location: S3FolderLocation) -> AccessRow:
         """Open an upload and abandon it: that takes every right a write takes, and leaves no object."""
-        uri = self._workspace.uri("access-check")
+        uri = location.uri("access-check")
         try:
             upload = self._client.create_multipart_upload(Bucket=uri.bucket, Key=uri.key)["UploadId"]
             self._client.abort_multipart_upload(Bucket=uri.bucket, Key=uri.key, UploadId=upload)
         except (BotoCoreError, ClientError) as error:
-            return self._object_failure("write workspace", uri, error, policies.WRITE_OBJECTS, policies.WRITE_KEY)
+            return self._object_failure(check, uri, error, policies.WRITE_OBJECTS, policies.WRITE_KEY, location.prefix)
         return AccessRow(
-            check="write workspace",
-            subject=str(self._workspace),
+            check=check,
+            subject=str(location),
             outcome=Outcome.PASS,
             detail=f"writable, {self._encryption(uri.bucket)}",
         )
@@ -231,6 +240,7 @@ class AccessCheck:
         error: BotoCoreError | ClientError,
         actions: tuple[str, ...],
         key_actions: tuple[str, ...],
+        prefix: str,
     ) -> AccessRow:
         if "kms" in str(error).lower():
             return AccessRow(
@@ -242,8 +252,7 @@ class AccessCheck:
                 next_step="Allow the connection's role to use the key; the key's own policy has to admit IAM.",
                 statements=(policies.on_key(key_actions, self._key_arn(uri.bucket)),),
             )
-        location = self._workspace if check == "write workspace" else self._images
-        statement = policies.on_objects(actions, uri.bucket, location.prefix, self._partition)
+        statement = policies.on_objects(actions, uri.bucket, prefix, self._partition)
         return self._failure(check, str(uri), error_of_boto3(error, uri), statement)
 
     def _key_arn(self, bucket: str) -> str:
@@ -264,17 +273,17 @@ class AccessCheck:
         rule = answer["ServerSideEncryptionConfiguration"]["Rules"][0]
         return dict(rule.get("ApplyServerSideEncryptionByDefault", {}))
 
-    def _versioning(self) -> AccessRow:
-        subject = f"s3://{self._images.bucket}"
+    def _versioning(self, bucket: str) -> AccessRow:
+        subject = f"s3://{bucket}"
         try:
-            status = self._client.get_bucket_versioning(Bucket=self._images.bucket).get("Status", "off")
+            status = self._client.get_bucket_versioning(Bucket=bucket).get("Status", "off")
         except (BotoCoreError, ClientError) as error:
             return AccessRow(
                 check="versioning",
                 subject=subject,
                 outcome=Outcome.NOTE,
                 detail=f"not known: {error_of_boto3(error, subject).code}",
-                statements=(policies.on_bucket(policies.READ_VERSIONING, self._images.bucket, self._partition),),
+                statements=(policies.on_bucket(policies.READ_VERSIONING, bucket, self._partition),),
             )
         history = (
             "" if status == "Enabled" else "; overwritten and deleted images cannot be told for a time in the past"

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def inspect_images(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
     """Read format and size of each image from its first bytes, and quarantine what Rekognition would not read."""
     import_run = ImportRun.from_json(run)
-    bucket = import_run.request.location.bucket
+    bucket = shard["bucket"]
     progress = Progress("images inspected", shard["images"])
     summary = LedgerSummary()
 
@@ -39,4 +39,10 @@ def inspect_images(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]
     stored = write_ledger(import_run.s3, import_run.staged(f"inspected/{shard['shard']:04}.parquet"), inspected())
     states = {str(state): count for state, count in summary.states.items()}
     log.info("Shard %s: %s", shard["shard"], states)
-    return {"shard": shard["shard"], "ledger": str(stored.uri), "objects": summary.objects, "states": states}
+    return {
+        "shard": shard["shard"],
+        "bucket": bucket,
+        "ledger": str(stored.uri),
+        "objects": summary.objects,
+        "states": states,
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
-from include.custom_labels.ledger import AT_FAULT, LedgerPage, LedgerSummary
+from include.custom_labels.ledger import AT_FAULT, LedgerPage, LedgerSummary, State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.quotas import MAX_INVALID_LINES_PERCENT
 from include.custom_labels.validation import ManifestValidator
@@ -29,6 +29,7 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     """
     import_run = ImportRun.from_json(run)
     shards = sorted(inspected, key=lambda shard: shard["shard"])
+    bucket = shards[0]["bucket"]
     summary = LedgerSummary()
 
     def pages() -> Iterator[LedgerPage]:
@@ -39,7 +40,7 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     written = write_manifest(
         import_run.s3,
         import_run.staged(f"{import_run.dataset.name}.manifest"),
-        import_run.request.location.bucket,
+        bucket,
         pages(),
         ledger=ledger,
         summary=summary,
@@ -47,12 +48,13 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     log.info("%s lines in %s", f"{summary.in_manifest:,}", written.manifest.uri)
     _check_faults(summary)
     return {
+        "bucket": bucket,
         "manifest": str(written.manifest.uri),
         "manifest_sha256": written.manifest.sha256,
         "manifest_size_bytes": written.manifest.size_bytes,
         "ledger": str(ledger),
         "lines": summary.in_manifest,
-        "labelled": summary.images_per_label.total(),
+        "labelled": summary.states[State.LABELLED],
     }
 
 

@@ -91,7 +91,7 @@ def _plan(run: ImportRun, built: dict[str, Any]) -> Plan:
 
 def _plan_update(run: ImportRun, built: dict[str, Any], dataset_arn: str) -> Plan:
     theirs = _dataset_entries(run, dataset_arn)
-    plan = UpdatePlan(theirs, _base_entries(run), str(run.request.location))
+    plan = UpdatePlan(theirs, _base_entries(run), run.request.scope)
     changes, kept_uri = run.staged("changes.manifest"), run.staged("kept.json")
     sent = 0
     kept: list[KeptEntry] = []
@@ -158,7 +158,7 @@ def reconcile(run: dict[str, Any], built: dict[str, Any], plan: dict[str, Any]) 
     decided = msgspec.convert(plan, Plan)
     stats: dict[str, int] = {}
     dataset_arn = ""
-    closing = _Closing(import_run.request.location.bucket)
+    closing = _Closing(built["bucket"])
     if decided.action != "build_only":
         dataset = import_run.rekognition.find_dataset(decided.project, import_run.dataset_type)
         if dataset is None:

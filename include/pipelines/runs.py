@@ -17,10 +17,16 @@ from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import DatasetType
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
-from include.pipelines.requests import S3FolderRequest, run_as_of, run_slug
+from include.pipelines.requests import ImportRequest, S3FolderRequest, run_as_of, run_slug
 from include.rekognition.hook import RekognitionHook
 
 WORKSPACE_VARIABLE = "custom_labels_workspace"
+
+
+Request = S3FolderRequest
+"""The requests of all sources."""
+
+REQUEST_TYPES: dict[str, type[ImportRequest]] = {"s3_folder": S3FolderRequest}
 
 
 class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -30,18 +36,22 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     :ivar slug: the run's id as a folder name
     """
 
-    request: S3FolderRequest
+    request: Request
     as_of: datetime
     slug: str
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], context: Mapping[str, Any]) -> Self:
+    def of(cls, request_type: type[ImportRequest], params: Mapping[str, Any], context: Mapping[str, Any]) -> Self:
         """The run that a task's context describes.
 
         :raises RequestError: the parameters are wrong
         """
-        request = S3FolderRequest.parse(params)
-        return cls(request=request, as_of=run_as_of(request, context), slug=run_slug(context["dag_run"].run_id))
+        request = request_type.parse(params)
+        return cls(
+            request=request,  # type: ignore[arg-type]
+            as_of=run_as_of(request, context),
+            slug=run_slug(context["dag_run"].run_id),
+        )
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:

@@ -61,6 +61,7 @@ def assign_labels(run: dict[str, Any], listed: dict[str, Any]) -> list[dict[str,
     """
     import_run = ImportRun.from_json(run)
     labelling = import_run.request.labelling(import_run.as_of)
+    bucket = import_run.request.location.bucket
     summary = LedgerSummary()
     shards: list[dict[str, Any]] = []
     with ExitStack() as open_tables:
@@ -72,7 +73,7 @@ def assign_labels(run: dict[str, Any], listed: dict[str, Any]) -> list[dict[str,
                 open_tables.close()
                 uri = import_run.staged(f"labelled/{len(shards):04}.parquet")
                 table = open_tables.enter_context(TableWriter(import_run.s3, uri, LEDGER_SCHEMA))
-                shards.append({"shard": len(shards), "ledger": str(uri), "objects": 0, "images": 0})
+                shards.append({"shard": len(shards), "bucket": bucket, "ledger": str(uri), "objects": 0, "images": 0})
             append_ledger_page(table, ledger)
             shards[-1]["objects"] += len(ledger)
             shards[-1]["images"] += _images(ledger)

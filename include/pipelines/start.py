@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import get_current_context
 
 from include.pipelines.access import AccessCheck, Outcome, raise_on_failure
-from include.pipelines.runs import ImportRun
+from include.pipelines.runs import REQUEST_TYPES, ImportRun
 from include.pipelines.steps import step
 from include.pipelines.summaries import render_access
 
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 
 @step
-def validate_request() -> dict[str, Any]:
+def validate_request(source: str) -> dict[str, Any]:
     """Check the parameters, unknown ones included, and fix the time that the run is as of."""
     context = get_current_context()
-    run = ImportRun.of(context["params"], context)
+    run = ImportRun.of(REQUEST_TYPES[source], context["params"], context)
     run.workspace  # noqa: B018 (fails here, and not three tasks later, where it is not set)
-    log.info("Import of %s as of %s", run.request.s3_folder, run.as_of.isoformat())
+    log.info("Import from %s as of %s", source, run.as_of.isoformat())
     return run.to_json()
 
 
@@ -39,7 +39,7 @@ def check_access(run: dict[str, Any]) -> dict[str, Any]:
     check = AccessCheck(
         import_run.s3,
         import_run.rekognition,
-        images=import_run.request.location,
+        needs=import_run.request.needs,
         workspace=import_run.workspace.folder,
         project=import_run.request.project,
     )

@@ -16,6 +16,7 @@ from include.custom_labels.locations import S3FolderLocation
 from include.object_store.session import S3Session
 from include.pipelines import access
 from include.pipelines.access import AccessCheck, AccessRow, Outcome, raise_on_failure
+from include.pipelines.requests import AccessNeeds
 from include.pipelines.summaries import render_access
 from include.rekognition.hook import RekognitionHook
 
@@ -81,7 +82,7 @@ def check(script: Script, monkeypatch: pytest.MonkeyPatch) -> dict[str, AccessRo
             AccessCheck(
                 S3Session(client),
                 hook,
-                images=S3FolderLocation(IMAGES, "x/"),
+                needs=AccessNeeds(folder=S3FolderLocation(IMAGES, "x/")),
                 workspace=S3FolderLocation(WORKSPACE, "w/"),
                 project="example-project",
             ).rows()

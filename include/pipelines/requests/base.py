@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -17,16 +18,31 @@ from airflow.sdk import Param
 from msgspec import Meta
 
 from include.custom_labels.errors import RequestError
-from include.custom_labels.labelling import FolderLabelling
-from include.custom_labels.locations import S3FolderLocation
-from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH, MAX_PROJECT_NAME_LENGTH
+from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.custom_labels.quotas import MAX_PROJECT_NAME_LENGTH
 
-_DATASET, _IMAGES, _RUN = "Dataset", "Images", "This run"
-_SECTIONS = (_DATASET, _IMAGES, _RUN)
+DATASET, IMAGES, RUN = "Dataset", "Images", "This run"
+"""Sections of every form, in their order."""
+
+_SECTIONS = (DATASET, IMAGES, RUN)
 
 
-class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every import source has in common."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessNeeds:
+    """What a source reads and writes in S3, besides the workspace.
+
+    :ivar folder: a folder of images, which has to hold something
+    :ivar objects: single objects to read, such as a manifest
+    :ivar destinations: where images are written
+    """
+
+    folder: S3FolderLocation | None = None
+    objects: tuple[S3Uri, ...] = ()
+    destinations: tuple[S3FolderLocation, ...] = ()
+
+
+class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source"):
+    """What every import source has in common; the subclass of a source is tagged with its name."""
 
     project: Annotated[
         str,
@@ -34,7 +50,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             title="Project",
             description="The Custom Labels project that gets the dataset; it is created when there is none.",
             pattern=rf"^[a-zA-Z0-9_.\-]{{1,{MAX_PROJECT_NAME_LENGTH.value}}}$(?!\n)",
-            extra_json_schema={"section": _DATASET},
+            extra_json_schema={"section": DATASET},
         ),
     ] = "alexa-devices"
     dataset_type: Annotated[
@@ -42,7 +58,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(
             title="Dataset type",
             description="A project has one training and one test dataset.",
-            extra_json_schema={"section": _DATASET},
+            extra_json_schema={"section": DATASET},
         ),
     ] = "train"
     register: Annotated[
@@ -50,7 +66,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(
             title="Register with Amazon Rekognition",
             description="Off: build and validate the manifest, and leave the project as it is.",
-            extra_json_schema={"section": _RUN},
+            extra_json_schema={"section": RUN},
         ),
     ] = True
     as_of: Annotated[
@@ -61,7 +77,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 "Take the folder as it was at this time: objects written later are skipped, and the ledger says so. "
                 "Empty: the end of the run's data interval, else its logical date, else the time of the trigger."
             ),
-            extra_json_schema={"section": _RUN},
+            extra_json_schema={"section": RUN},
         ),
     ] = None
     aws_conn_id: Annotated[
@@ -70,7 +86,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             title="AWS connection",
             description="The Airflow connection for Amazon S3 and Amazon Rekognition, with the Region to use.",
             min_length=1,
-            extra_json_schema={"section": _RUN},
+            extra_json_schema={"section": RUN},
         ),
     ] = "aws_default"
 
@@ -90,7 +106,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 unknown=unknown,
             )
         try:
-            request = msgspec.convert(params, cls)
+            request = msgspec.convert({**params, "source": cls.__struct_config__.tag}, cls)
         except msgspec.ValidationError as error:
             raise RequestError(
                 "INVALID_PARAMETER",
@@ -106,71 +122,20 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         :raises RequestError: with a code for each
         """
 
+    @property
+    def needs(self) -> AccessNeeds:
+        """What the access check has to try."""
+        return AccessNeeds()
+
+    @property
+    def scope(self) -> str | None:
+        """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
+        return None
+
     def to_json(self) -> dict[str, Any]:
         """The request as plain JSON, for XCom."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
-
-
-class S3FolderRequest(ImportRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The import source *Import images from S3 bucket*."""
-
-    s3_folder: Annotated[
-        str,
-        Meta(
-            title="S3 folder location",
-            description=(
-                "The folder whose child folders hold the images, such as `s3://example-images/alexa-devices/`; "
-                "the trailing slash makes no difference."
-            ),
-            pattern=r"^s3://[0-9A-Za-z.\-_]{3,255}(/[\s\S]*)?$",
-            extra_json_schema={"section": _IMAGES},
-        ),
-    ] = "s3://example-images/alexa-devices/"
-    automatic_labeling: Annotated[
-        bool,
-        Meta(
-            title="Automatic labeling",
-            description="Automatically attach a label to my images based on the folder they're stored in.",
-            extra_json_schema={"section": _IMAGES},
-        ),
-    ] = True
-    label_aliases: Annotated[
-        dict[str, Annotated[str, Meta(min_length=1, max_length=MAX_LABEL_NAME_LENGTH.value)]],
-        Meta(
-            title="Label aliases",
-            description='Labels to use in place of folder names, such as `{"echo-dot": "Echo Dot"}`.',
-            extra_json_schema={"section": _IMAGES},
-        ),
-    ] = msgspec.field(default_factory=dict)
-    exclude: Annotated[
-        list[Annotated[str, Meta(min_length=1)]],
-        Meta(
-            title="Exclude",
-            description=(
-                "Patterns of keys below the folder that are left out, such as `*/thumbs/*`; `*` also matches slashes."
-            ),
-            extra_json_schema={"section": _IMAGES},
-        ),
-    ] = msgspec.field(default_factory=list)
-
-    def check(self) -> None:
-        """:raises RequestError: INVALID_S3_LOCATION"""
-        S3FolderLocation.parse(self.s3_folder)
-
-    @property
-    def location(self) -> S3FolderLocation:
-        return S3FolderLocation.parse(self.s3_folder)
-
-    def labelling(self, as_of: datetime) -> FolderLabelling:
-        """The folder rule with this request's choices."""
-        return FolderLabelling(
-            prefix=self.location.prefix,
-            automatic_labeling=self.automatic_labeling,
-            label_aliases=self.label_aliases,
-            exclude=self.exclude,
-            as_of=f"{as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S}",
-        )
 
 
 def form(request_type: type[ImportRequest]) -> dict[str, Param]:
@@ -182,6 +147,8 @@ def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
     (schema,), definitions = msgspec.json.schema_components([request_type], ref_template="{name}")
     properties = definitions[schema["$ref"]]["properties"]
     for name, field_schema in properties.items():
+        if name == "source":
+            continue
         words = dict(field_schema)
         default = words.pop("default")
         alternatives = words.pop("anyOf", None)
