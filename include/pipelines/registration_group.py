@@ -25,7 +25,7 @@ _FIRST_TASK = {
     "unchanged": RECONCILE,
 }
 _PLAN = "ti.xcom_pull(task_ids='plan_registration')"
-_AWS: dict[str, Any] = {"aws_conn_id": "{{ params.aws_conn_id }}", "waiter_delay": 5}
+_AWS: dict[str, Any] = {"aws_conn_id": "{{ params.aws_conn_id }}", "waiter_delay": 5, "wait_before_deferring": 15}
 
 
 def first_task(plan: Mapping[str, Any]) -> str:
@@ -41,6 +41,7 @@ def register(plan: XComArg) -> None:
         task_id="delete_failed_dataset",
         dataset_arn=f"{{{{ {_PLAN}['dataset_arn'] }}}}",
         deferrable=True,
+        if_missing="skip",
         doc_md="Remove a dataset that failed to be created: it has no entries, and occupies the place.",
         **_AWS,
     )
@@ -58,6 +59,9 @@ def register(plan: XComArg) -> None:
         dataset_type="{{ params.dataset_type | upper }}",
         manifest_s3_uri="{{ ti.xcom_pull(task_ids='build_manifest')['manifest'] }}",
         deferrable=True,
+        # A worker that dies, or a deferral that the scheduler loses sight of, makes Airflow run the task again; what
+        # it finds then is its own work, and the reconciliation would tell if it were not.
+        if_exists="skip",
         doc_md="Create the dataset from the manifest, and wait until Rekognition has read it.",
         **_AWS,
     )
