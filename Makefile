@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHON
 export IMAGES
 
-TYPED := include dags plugins demo bench
+TYPED := include dags demo bench
 
 .PHONY: help
 help: ## list the targets

@@ -18,7 +18,8 @@ LAST_MODIFIED = "2026-11-22T20:00:00"
 IMAGES_PER_LABEL = 1000
 # Names that need percent-encoding in the listing or escapes in JSON, in one folder out of fifty.
 _HOSTILE_LABEL = 7
-_OTHERS = ("", "notes.txt", ".DS_Store")
+OTHERS = ("", "notes.txt", ".DS_Store")
+"""Objects beside the folders that are no images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def image_keys(images: int) -> Iterator[str]:
 
 def all_keys(images: int) -> list[str]:
     """Keys of the images and of a few objects that are none, in key order."""
-    return sorted([*(PREFIX + name for name in _OTHERS), *image_keys(images)])
+    return sorted([*(PREFIX + name for name in OTHERS), *image_keys(images)])
 
 
 def expected_lines(images: int) -> Iterator[bytes]:

@@ -68,7 +68,7 @@ class Stub:
     connections: set[asyncio.Transport] = field(default_factory=set)
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     chance: random.Random = field(default_factory=lambda: random.Random(20261122))
-    listings: dict[str, bytes] = field(default_factory=dict)
+    rendered: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes | None:
         """The whole HTTP answer; None drops the connection."""
@@ -81,16 +81,22 @@ class Stub:
             return _error(status, "SlowDown" if status == 503 else "InternalError") if status else None
         if self.busy_share and self.chance.random() < self.busy_share:
             return _error(503, "SlowDown")
+        # Rendered once: what clients ask for again is sent again.
+        asked = (target, headers.get("range", ""), headers.get("if-match", ""))
+        if method == "GET" and asked in self.rendered:
+            return self.rendered[asked]
         path, _, query = target.partition("?")
         bucket, _, key = path[1:].partition("/")
         if bucket != self.bucket:
             return _error(404, "NoSuchBucket")
         if not key:
-            # Rendered once: what a client asks for again is sent again.
-            if target not in self.listings:
-                self.listings[target] = self._list(query)
-            return self.listings[target]
-        return self._object(method, unquote(key), parse_qs(query, keep_blank_values=True), headers, body)
+            self.rendered[asked] = self._list(query)
+            return self.rendered[asked]
+        key = unquote(key)
+        answer = self._object(method, key, parse_qs(query, keep_blank_values=True), headers, body)
+        if asked[1] and key not in self.objects and answer.startswith(b"HTTP/1.1 206"):
+            self.rendered[asked] = answer
+        return answer
 
     def _set(self, target: str) -> bytes:
         settings = {name: float(value[0]) for name, value in parse_qs(urlsplit(target).query).items()}

@@ -11,6 +11,7 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, task
 
 from include.rekognition.errors import (
     RekognitionDatasetError,
+    RekognitionResourceInUseError,
     RekognitionServiceError,
     RekognitionThrottledError,
     RekognitionUnreachableError,
@@ -29,7 +30,12 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(
-                exception=[RekognitionServiceError, RekognitionThrottledError, RekognitionUnreachableError],
+                exception=[
+                    RekognitionResourceInUseError,
+                    RekognitionServiceError,
+                    RekognitionThrottledError,
+                    RekognitionUnreachableError,
+                ],
                 action=RetryAction.RETRY,
                 reason="the service may answer in a minute",
             ),

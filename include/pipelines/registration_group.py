@@ -26,7 +26,7 @@ _FIRST_TASK = {
     "build_only": RECONCILE,
     "unchanged": RECONCILE,
 }
-_AWS: dict[str, Any] = {"aws_conn_id": "{{ params.aws_conn_id }}", "waiter_delay": 5}
+_AWS: dict[str, Any] = {"aws_conn_id": "{{ params.aws_conn_id }}", "waiter_delay": 5, "wait_before_deferring": 15}
 
 
 def first_task(plan: Mapping[str, Any], group: str = "") -> str:
@@ -52,6 +52,7 @@ def register(plan: XComArg, dataset_type: str) -> None:
         task_id="delete_failed_dataset",
         dataset_arn=f"{{{{ {planned}['dataset_arn'] }}}}",
         deferrable=True,
+        if_missing="skip",
         doc_md="Remove a dataset that failed to be created: it has no entries, and occupies the place.",
         **_AWS,
     )
@@ -69,6 +70,9 @@ def register(plan: XComArg, dataset_type: str) -> None:
         dataset_type=dataset_type,
         manifest_s3_uri=f"{{{{ ti.xcom_pull(task_ids='{group}build_manifest')['manifest'] }}}}",
         deferrable=True,
+        # A worker that dies, or a deferral that the scheduler loses sight of, makes Airflow run the task again; what
+        # it finds then is its own work, and the reconciliation would tell if it were not.
+        if_exists="skip",
         doc_md="Create the dataset from the manifest, and wait until Rekognition has read it.",
         **_AWS,
     )

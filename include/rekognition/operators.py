@@ -25,6 +25,8 @@ from include.rekognition.errors import (
     RekognitionDatasetError,
     RekognitionManifestChangedError,
     RekognitionResourceExistsError,
+    RekognitionResourceNotFoundError,
+    RekognitionWaitTimeoutError,
     translated_errors,
 )
 from include.rekognition.hook import RekognitionHook
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+_SHORT_DELAY_S = 1
+
+
 class RekognitionBaseOperator(AwsBaseOperator[RekognitionHook]):
     """
     This is the base operator for Rekognition Service operators (not supposed to be used directly in Dags).
@@ -51,6 +56,8 @@ class RekognitionBaseOperator(AwsBaseOperator[RekognitionHook]):
     :param deferrable: If True, the operator will wait asynchronously for the operation to end.
         This implies waiting for completion. This mode requires aiobotocore module to be installed.
         (default: False, but can be overridden in config file by setting default_deferrable to True)
+    :param wait_before_deferring: Time in seconds to wait on the worker before the task is deferred: what ends within
+        it costs no deferral. (default: 0)
     :param aws_conn_id: The Airflow connection used for AWS credentials.
         If this is ``None`` or empty then the default boto3 behaviour is used. If
         running Airflow in a distributed manner and aws_conn_id is None or
@@ -73,24 +80,37 @@ class RekognitionBaseOperator(AwsBaseOperator[RekognitionHook]):
         waiter_delay: int = 10,
         waiter_max_attempts: int = 360,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        wait_before_deferring: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.wait_before_deferring = wait_before_deferring
         self.wait_for_completion = wait_for_completion
         self.waiter_delay = waiter_delay
         self.waiter_max_attempts = waiter_max_attempts
         self.deferrable = deferrable
 
     def _await(self, trigger_class: type[RekognitionWaiterTrigger], resource: str, **resume_kwargs: Any) -> None:
-        """Wait as the operator was told to; in deferrable mode this does not return."""
+        """Wait as the operator was told to; where it defers, this does not return."""
         if self.deferrable:
-            self._defer_to(trigger_class, resource, **resume_kwargs)
+            if not self._ends_soon(trigger_class, resource):
+                self._defer_to(trigger_class, resource, **resume_kwargs)
         elif self.wait_for_completion:
             self._wait(trigger_class, resource)
 
     def _wait(self, trigger_class: type[RekognitionWaiterTrigger], resource: str) -> None:
         self.log.info("Waiting for %s to become %s.", resource, trigger_class.waiter)
         self.hook.wait(trigger_class.waiter, resource, self.waiter_delay, self.waiter_max_attempts)
+
+    def _ends_soon(self, trigger_class: type[RekognitionWaiterTrigger], resource: str) -> bool:
+        """Whether the operation ends before it is worth a deferral."""
+        if not self.wait_before_deferring:
+            return False
+        try:
+            self.hook.wait(trigger_class.waiter, resource, _SHORT_DELAY_S, self.wait_before_deferring // _SHORT_DELAY_S)
+        except RekognitionWaitTimeoutError:
+            return False
+        return True
 
     def _defer_to(self, trigger_class: type[RekognitionWaiterTrigger], resource: str, **resume_kwargs: Any) -> NoReturn:
         self.log.info("Deferring until %s has become %s.", resource, trigger_class.waiter)
@@ -164,8 +184,7 @@ class RekognitionCreateProjectOperator(RekognitionBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(waiter_delay=waiter_delay, waiter_max_attempts=waiter_max_attempts, **kwargs)
-        if if_exists not in ("fail", "skip"):
-            raise ValueError(f"if_exists must be 'fail' or 'skip', not {if_exists!r}.")
+        _check_choice("if_exists", if_exists)
         self.project_name = project_name
         self.tags = tags
         self.if_exists = if_exists
@@ -211,6 +230,8 @@ class RekognitionCreateDatasetOperator(RekognitionBaseOperator):
     :param manifest_version_id: S3 version of the manifest. (templated)
     :param source_dataset_arn: The ARN of a dataset to copy, in the same Region and account. (templated)
     :param tags: Tags of the new dataset. (templated)
+    :param if_exists: What to do when the project has a dataset of that type: ``fail``, or ``skip`` to wait for that
+        one and return its ARN, as a task needs that may be run again after its worker died. (default: fail)
     :return: The ARN of the dataset.
 
     Without ``manifest_s3_uri`` and ``source_dataset_arn`` the dataset is empty.
@@ -232,9 +253,12 @@ class RekognitionCreateDatasetOperator(RekognitionBaseOperator):
         manifest_version_id: str | None = None,
         source_dataset_arn: str | None = None,
         tags: dict[str, str] | None = None,
+        if_exists: Literal["fail", "skip"] = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        _check_choice("if_exists", if_exists)
+        self.if_exists = if_exists
         self.project_arn = project_arn
         self.dataset_type = dataset_type
         self.manifest_s3_uri = manifest_s3_uri
@@ -251,13 +275,24 @@ class RekognitionCreateDatasetOperator(RekognitionBaseOperator):
                 "Tags": self.tags,
             }
         )
-        with translated_errors(self.project_arn):
-            dataset_arn: str = self.hook.conn.create_dataset(**arguments)["DatasetArn"]
-        self.log.info("Creating the dataset %s.", dataset_arn)
         project_name = project_name_of(self.project_arn)
+        dataset_arn = self._create_or_find(arguments, project_name)
         self._persist_link(context, RekognitionProjectLink, project_name)
         self._persist_link(context, RekognitionDatasetLink, project_name)
         self._await(RekognitionDatasetCreatedTrigger, dataset_arn)
+        return dataset_arn
+
+    def _create_or_find(self, arguments: dict[str, Any], project_name: str) -> str:
+        try:
+            with translated_errors(self.project_arn):
+                dataset_arn: str = self.hook.conn.create_dataset(**arguments)["DatasetArn"]
+        except RekognitionResourceExistsError:
+            dataset = self.hook.find_dataset(project_name, self.dataset_type) if self.if_exists == "skip" else None
+            if dataset is None:
+                raise
+            self.log.info("The dataset %s exists already.", dataset["DatasetArn"])
+            return str(dataset["DatasetArn"])
+        self.log.info("Creating the dataset %s.", dataset_arn)
         return dataset_arn
 
     def _dataset_source(self) -> dict[str, Any] | None:
@@ -364,12 +399,17 @@ class RekognitionUpdateDatasetEntriesOperator(RekognitionBaseOperator):
             "batches": batches + 1,
             "lines": lines + batch.lines,
         }
+        if self._ends_soon(RekognitionDatasetUpdatedTrigger, self.dataset_arn):
+            return self._go_on(progress)
         return self._defer_to(RekognitionDatasetUpdatedTrigger, self.dataset_arn, progress=progress)
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, *, progress: dict[str, Any]
     ) -> dict[str, Any]:
         self._validated(event)
+        return self._go_on(progress)
+
+    def _go_on(self, progress: dict[str, Any]) -> dict[str, Any]:
         batches, lines, offset = progress["batches"], progress["lines"], progress["offset"]
         if offset >= progress["size_bytes"]:
             return self._result(batches=batches, lines=lines)
@@ -397,6 +437,8 @@ class RekognitionDeleteDatasetOperator(RekognitionBaseOperator):
         :ref:`howto/operator:RekognitionDeleteDatasetOperator`
 
     :param dataset_arn: The ARN of the dataset. (templated)
+    :param if_missing: What to do when there is no such dataset: ``fail``, or ``skip`` when it may have been deleted
+        by an earlier try. (default: fail)
     :return: The ARN of the dataset.
 
     With ``wait_for_completion`` the dataset is gone when the task ends, and another of its type can be created.
@@ -406,13 +448,21 @@ class RekognitionDeleteDatasetOperator(RekognitionBaseOperator):
     template_fields: Sequence[str] = aws_template_fields("dataset_arn")
     operator_extra_links = (RekognitionProjectLink(),)
 
-    def __init__(self, *, dataset_arn: str, **kwargs: Any) -> None:
+    def __init__(self, *, dataset_arn: str, if_missing: Literal["fail", "skip"] = "fail", **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        _check_choice("if_missing", if_missing)
         self.dataset_arn = dataset_arn
+        self.if_missing = if_missing
 
     def execute(self, context: Context) -> str:
-        with translated_errors(self.dataset_arn):
-            self.hook.conn.delete_dataset(DatasetArn=self.dataset_arn)
+        try:
+            with translated_errors(self.dataset_arn):
+                self.hook.conn.delete_dataset(DatasetArn=self.dataset_arn)
+        except RekognitionResourceNotFoundError:
+            if self.if_missing == "fail":
+                raise
+            self.log.info("The dataset %s is gone already.", self.dataset_arn)
+            return self.dataset_arn
         self.log.info("Deleting the dataset %s.", self.dataset_arn)
         self._persist_link(context, RekognitionProjectLink, project_name_of(self.dataset_arn))
         self._await(RekognitionDatasetDeletedTrigger, self.dataset_arn)
@@ -421,3 +471,8 @@ class RekognitionDeleteDatasetOperator(RekognitionBaseOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         dataset_arn: str = self._validated(event)["dataset_arn"]
         return dataset_arn
+
+
+def _check_choice(name: str, value: str) -> None:
+    if value not in ("fail", "skip"):
+        raise ValueError(f"{name} must be 'fail' or 'skip', not {value!r}.")

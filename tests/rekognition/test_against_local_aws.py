@@ -177,6 +177,37 @@ def test_update_in_several_batches(
     assert statistics(hook, dataset_arn)["TotalEntries"] == 6
 
 
+def test_a_task_that_is_run_again_finds_its_own_work(project_arn: str, deferrable: bool) -> None:
+    dataset_arn = create(project_arn, deferrable, manifest_s3_uri=MANIFEST_URI, if_exists="skip")
+    assert create(project_arn, deferrable, manifest_s3_uri=MANIFEST_URI, if_exists="skip") == dataset_arn
+    with pytest.raises(RekognitionDatasetError) as caught:
+        create(project_arn, deferrable, manifest_s3_uri=MANIFEST_URI)
+    assert caught.value.code == "REKOGNITION_RESOURCE_EXISTS"
+    for _ in range(2):
+        deleted = run(RekognitionDeleteDatasetOperator, deferrable, dataset_arn=dataset_arn, if_missing="skip")
+        assert deleted == dataset_arn
+    with pytest.raises(RekognitionResourceNotFoundError):
+        run(RekognitionDeleteDatasetOperator, deferrable, dataset_arn=dataset_arn)
+
+
+def test_what_ends_soon_is_not_deferred(project_arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("deferred")
+
+    monkeypatch.setattr(RekognitionCreateDatasetOperator, "defer", refuse)
+    monkeypatch.setattr(RekognitionUpdateDatasetEntriesOperator, "defer", refuse)
+    dataset_arn = create(project_arn, deferrable=True, wait_before_deferring=20)
+    result = run(
+        RekognitionUpdateDatasetEntriesOperator,
+        True,
+        dataset_arn=dataset_arn,
+        manifest_s3_uri=MANIFEST_URI,
+        max_batch_size_bytes=4 * len(ENTRIES[0]),
+        wait_before_deferring=20,
+    )
+    assert result == {"dataset_arn": dataset_arn, "batches": 2, "lines": 6}
+
+
 def test_sensor(hook: RekognitionHook, project_arn: str, deferrable: bool) -> None:
     dataset_arn = hook.conn.create_dataset(ProjectArn=project_arn, DatasetType="TRAIN")["DatasetArn"]
     run(RekognitionDatasetSensor, deferrable, dataset_arn=dataset_arn, poke_interval=0.05)
