@@ -17,6 +17,7 @@ from tests.fixtures.debian_packages import PACKAGE_OF_COMMAND
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text()
+SOURCE_PAGES = sorted(f"docs/sources/{page.name}" for page in (PROJECT / "docs" / "sources").glob("*.md"))
 MAKEFILE = (PROJECT / "Makefile").read_text()
 # Read by others than us: Airflow, AWS's SDKs, pip and uv, the shell.
 FOREIGN_VARIABLES = re.compile(
@@ -61,12 +62,15 @@ def test_every_environment_variable_is_in_the_readme_or_in_local_awss_page() -> 
     assert ours - INNER_VARIABLES <= documented
 
 
-def test_every_parameter_of_the_form_is_in_the_readme_with_its_default() -> None:
-    from include.pipelines.requests import S3FolderRequest, form
+@pytest.mark.parametrize("source", ["s3_folder", "local_computer", "ground_truth", "existing_dataset"])
+def test_every_parameter_of_a_form_is_documented_with_its_default(source: str) -> None:
+    from include.pipelines.requests import form
+    from include.pipelines.runs import REQUEST_TYPES
 
-    (section,) = re.findall(r"## Parameters\n(.*?)\n## ", README, re.DOTALL)
+    page = README if source == "s3_folder" else (PROJECT / f"docs/sources/{source.replace('_', '-')}.md").read_text()
+    (section,) = re.findall(r"## Parameters\n(.*?)(?:\n## |\Z)", page, re.DOTALL)
     documented = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE))
-    defaults = {name: param.value for name, param in form(S3FolderRequest).items()}
+    defaults = {name: param.value for name, param in form(REQUEST_TYPES[source]).items()}
     written = {name: default if isinstance(default, str) else json.dumps(default) for name, default in defaults.items()}
     assert documented == written
 
@@ -117,7 +121,7 @@ def test_decision_records_are_numbered_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/local-aws.md", "docs/error-codes.md"]
+    "page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/local-aws.md", "docs/error-codes.md", *SOURCE_PAGES]
 )
 def test_local_links_and_named_files_exist(page: str) -> None:
     text = (PROJECT / page).read_text()

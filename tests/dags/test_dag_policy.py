@@ -12,7 +12,7 @@ from include.pipelines.requests import S3FolderRequest, form
 from include.pipelines.steps import step
 from tests.fixtures.airflow_database import DAGS
 
-DAG_IDS = {"import_s3_folder"}
+DAG_IDS = {"import_existing_dataset", "import_ground_truth", "import_local_computer", "import_s3_folder"}
 
 
 @pytest.fixture(scope="module")
