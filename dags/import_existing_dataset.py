@@ -53,7 +53,7 @@ with DAG(
     access >> found
     chosen = task.branch(task_id="choose_types", doc_md="Go on with the types of dataset that are asked for.")(
         first_tasks
-    )(run)
+    )(run)  # type: ignore[arg-type]
     found >> chosen
     for dataset_type in ("train", "test"):
 
