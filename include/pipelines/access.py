@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
-from include.object_store.failures import error_of_boto3
+from include.object_store.failures import access_error, error_of_boto3
 from include.object_store.session import S3Session
 from include.pipelines import policies
 from include.pipelines.policies import Statement
@@ -121,7 +121,11 @@ class AccessCheck:
             # Without the field, a bucket tells its Region by GetBucketLocation, where none means us-east-1.
             region = answer.get("BucketRegion") or self._bucket_location(bucket)
         except (BotoCoreError, ClientError) as error:
-            yield self._failure(f"{role} bucket", f"s3://{bucket}", error_of_boto3(error, f"s3://{bucket}"), allow_list)
+            failure = error_of_boto3(error, f"s3://{bucket}")
+            if failure.code == "OBJECT_NOT_FOUND":
+                # An answer to HEAD has no body, so that its 404 does not say of what.
+                failure = access_error("NoSuchBucket", f"s3://{bucket}", status=404)
+            yield self._failure(f"{role} bucket", f"s3://{bucket}", failure, allow_list)
             return False
         yield AccessRow(check=f"{role} bucket", subject=f"s3://{bucket}", outcome=Outcome.PASS, detail="reachable")
         same = region == self._region

@@ -9,7 +9,7 @@ from typing import Any
 
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
+from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary, State
 from include.custom_labels.quotas import MAX_LABELS, regional_quotas
 from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page
 from include.pipelines.runs import ImportRun
@@ -44,10 +44,10 @@ def write_shards(run: ImportRun, bucket: str, pages: Iterable[LedgerPage], *, pl
             shards[-1]["images"] += sum(state in IN_MANIFEST for state in page.states)
     _check_totals(run, summary, place)
     log.info(
-        "%s images with %s labels, %s without a label, in %s shards; %s objects are skipped or rejected.",
-        f"{summary.images_per_label.total():,}",
+        "%s labelled images with %s labels, %s without a label, in %s shards; %s objects are skipped or rejected.",
+        f"{summary.states[State.LABELLED]:,}",
         len(summary.images_per_label),
-        f"{summary.in_manifest - summary.images_per_label.total():,}",
+        f"{summary.states[State.UNLABELLED]:,}",
         len(shards),
         f"{summary.objects - summary.in_manifest:,}",
     )
@@ -59,15 +59,15 @@ def _check_totals(run: ImportRun, summary: LedgerSummary, place: str) -> None:
     if not images:
         raise ManifestError(
             Code.ERROR_EMPTY_MANIFEST,
-            f"None of the {summary.objects:,} objects below {place} is an image to import.",
+            f"None of the {summary.objects:,} objects of {place} is an image to import.",
             "Check the folder, the parameters that leave objects out, and the reasons in the task's log.",
             reasons={f"{state}/{reason}": count for (state, reason), count in summary.reasons.items()},
         )
     if labels > MAX_LABELS.value:
         raise ManifestError(
             Code.ERROR_MANIFEST_TOO_MANY_LABELS,
-            f"{place} has images in {labels:,} child folders, and a dataset has at most {MAX_LABELS.value} labels.",
-            "Give a deeper folder, join labels with `label_aliases`, or leave folders out with `exclude`.",
+            f"{place} has {labels:,} labels, and a dataset has at most {MAX_LABELS.value}.",
+            "Import a part of it, or join labels; for an S3 folder: a deeper folder, `exclude`, `label_aliases`.",
             labels=labels,
         )
     limit = regional_quotas(run.region).images(run.dataset_type)
@@ -75,6 +75,6 @@ def _check_totals(run: ImportRun, summary: LedgerSummary, place: str) -> None:
         raise ManifestError(
             Code.ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM,
             f"{place} has {images:,} images, and a dataset in {run.region} has at most {limit:,}.",
-            "Give a deeper folder, or leave images out with `exclude`.",
+            "Import a part of it; for an S3 folder: a deeper folder, or `exclude`.",
             images=images,
         )

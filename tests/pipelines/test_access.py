@@ -118,7 +118,7 @@ def images_denied(stub: Stubber) -> None:
 
 def images_missing(stub: Stubber) -> None:
     workspace_passes(stub)
-    stub.add_client_error("head_bucket", "NoSuchBucket", "", 404)
+    stub.add_client_error("head_bucket", "404", "Not Found", 404)
 
 
 def images_elsewhere(stub: Stubber) -> None:
