@@ -376,7 +376,7 @@ def test_files_that_changed_or_went_after_they_were_staged_are_not_sent(
 
 
 _KILLED = """
-import sys, threading, boto3
+import itertools, os, sys, threading, boto3
 from botocore.config import Config
 from include.custom_labels.locations import S3FolderLocation
 from include.object_store.session import S3Session
@@ -387,13 +387,12 @@ client = boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=access_key,
 hang = threading.Event()
 class Stuck:
     # The 41st file never ends: half of its bytes are on their way when the process is killed.
-    def __init__(self): self.count = 0
+    numbers = itertools.count(1)
     def __call__(self, request, **_):
-        if request.method == "PUT":
-            self.count += 1
-            if self.count > 40:
-                print("stuck", flush=True)
-                hang.wait()
+        if request.method == "PUT" and (number := next(self.numbers)) > 40:
+            if number == 41:
+                os.write(1, b"stuck\\n")
+            hang.wait()
 client.meta.events.register("before-send.s3.PutObject", Stuck())
 destination = S3FolderLocation(bucket, "images/")
 with LocalFolder(folder) as opened:
@@ -415,9 +414,11 @@ def test_an_upload_that_was_killed_continues(session: S3Session, folder: Path, p
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "stuck\n"
-        os.kill(process.pid, signal.SIGKILL)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "stuck\n"
+        finally:
+            process.kill()
     assert process.returncode == -signal.SIGKILL
     arrived = keys(place)
     assert 30 <= len(arrived) <= 40
