@@ -329,8 +329,8 @@ def test_images_in_a_bucket_that_is_not_there(place: Place) -> None:
 
 def test_where_no_image_can_be_had_their_bucket_says_why(place: Place) -> None:
     write(place, line("example-nowhere", "0.png", species=0, species_metadata=metadata()))
-    refused(Steps(place).read, "OBJECT_NOT_FOUND")
-    refused(Steps(place, image_root=f"s3://{place.images}/brought").read, "OBJECT_NOT_FOUND")
+    refused(Steps(place).read, "BUCKET_NOT_FOUND")
+    refused(Steps(place, image_root=f"s3://{place.images}/brought").read, "BUCKET_NOT_FOUND")
     write(place, line(place.images, "gone.png", species=0, species_metadata=metadata()))
     refused(Steps(place).read, "ERROR_EMPTY_MANIFEST")
 
