@@ -12,10 +12,12 @@ import base64
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
@@ -37,6 +39,8 @@ from include.object_store.streams import ObjectWriter, StoredObject, read_lines
 
 CONCURRENCY: Final = 8
 """Files at a time: each is in memory as a whole, 15 MB at most."""
+BATCHES_AT_ONCE: Final = 4
+"""Batches under way: enough that no thread idles while the last files of a batch are sent."""
 
 _COPY_REASONS: Final = {
     CopyState.MISSING: Reason.VANISHED,
@@ -212,7 +216,7 @@ def _time(seconds: float) -> str:
 
 
 class FolderUpload:
-    """Sends files of a folder to a destination, a batch at a time, to use in a ``with`` block.
+    """Sends files of a folder to a destination, to use in a ``with`` block; several batches may be sent at once.
 
     Each object carries its content's SHA-256 as metadata, by which a later upload knows it again.
 
@@ -230,6 +234,9 @@ class FolderUpload:
         self._present: set[str] = set()
         self._places: dict[str, S3Uri] = {}
         """Where S3 has content, by its SHA-256; of what was there before only a likeness, which each copy verifies."""
+        times = Counter(file.sha256 for file in files if file.reason is None)
+        # Of files with the same content one is sent first; then S3 can copy it.
+        self._turns = {sha256: Lock() for sha256, count in times.items() if count > 1}
         self._look_around(files)
 
     def __enter__(self) -> Self:
@@ -241,23 +248,11 @@ class FolderUpload:
         self._threads.shutdown(cancel_futures=True)
 
     def send(self, batch: Sequence[LocalFile]) -> list[LocalFile]:
-        """The files as the objects that they became, or refused; in any order.
+        """The files as the objects that they became, or refused, in their order.
 
         :raises AccessError: S3 refused for a reason that is not a file's own; what has arrived stays
         """
-        done: list[LocalFile] = []
-        waiting = list(batch)
-        while waiting:
-            now: list[LocalFile] = []
-            later: list[LocalFile] = []
-            under_way: set[str] = set()
-            for file in waiting:
-                # Of files with the same content one is sent first; then S3 can copy it.
-                (later if file.sha256 in under_way and file.sha256 not in self._places else now).append(file)
-                under_way.add(file.sha256)
-            done += self._threads.map(self._send, now)
-            waiting = later
-        return done
+        return list(self._threads.map(self._send_in_turn, batch))
 
     def _look_around(self, files: Sequence[LocalFile]) -> None:
         wanted = {(file.md5, file.size_bytes): file.sha256 for file in files if file.reason is None}
@@ -267,6 +262,10 @@ class FolderUpload:
             for key, size_bytes, etag in zip(page.keys, page.sizes, page.etags, strict=True):
                 if sha256 := wanted.get((etag, size_bytes)):
                     self._places[sha256] = S3Uri(self._destination.bucket, key)
+
+    def _send_in_turn(self, file: LocalFile) -> LocalFile:
+        with self._turns.get(file.sha256, nullcontext()):
+            return self._send(file)
 
     def _send(self, file: LocalFile) -> LocalFile:
         target = self._destination.uri(file.name)
@@ -386,6 +385,28 @@ class StagedUpload:
         plan = [(self.folder.uri(file.name), destination.uri(file.name)) for file in batch]
         outcomes = copy_images(self._session, self._session, plan)
         return [_of_outcome(file, outcome) for file, outcome in zip(batch, outcomes, strict=True)]
+
+
+def send_batches(
+    send: Callable[[Sequence[LocalFile]], list[LocalFile]],
+    files: Iterable[LocalFile],
+    *,
+    on_sent: Callable[[int, list[LocalFile]], None],
+) -> list[LocalFile]:
+    """Send files in batches, `BATCHES_AT_ONCE` at the same time; in the order of the files, whichever ends first.
+
+    :param send: sends one batch, as `FolderUpload.send` does
+    :param on_sent: called with the number of each batch, from 1 on, and what became of its files, as it ends
+    :raises AccessError: what stopped a batch, after the batches that were under way have ended; no other one began
+    """
+    with ThreadPoolExecutor(BATCHES_AT_ONCE, thread_name_prefix="upload-batches") as threads:
+        under_way = {threads.submit(send, batch): number for number, batch in enumerate(batches(files), start=1)}
+        try:
+            for future in as_completed(under_way):
+                on_sent(under_way[future], future.result())
+        finally:
+            threads.shutdown(cancel_futures=True)
+    return [file for future in under_way for file in future.result()]
 
 
 def write_files(session: S3Session, uri: S3Uri, files: Sequence[LocalFile]) -> StoredObject:

@@ -30,12 +30,13 @@ from include.object_store.copies import DONE, CopyOutcome, CopyState, copy_image
 from include.object_store.listing import list_objects
 from include.object_store.object_facts import ObjectFacts, find_objects
 from include.object_store.ranged_reads import read_parts, read_range
+from include.object_store.session import S3Session
 from include.object_store.streams import ObjectWriter, put_json, read_lines
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.access import AccessCheck, raise_on_failure
 from include.pipelines.annotation_rows import AnnotationRows, Row
 from include.pipelines.requests import AccessNeeds, GroundTruthRequest
-from include.pipelines.runs import ImportRun
+from include.pipelines.runs import ImportRun, rekognition_hook, s3_session
 from include.pipelines.shards import write_shards
 from include.pipelines.steps import Progress, step
 
@@ -57,11 +58,12 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
     """
     import_run = ImportRun.from_json(run)
     request = _request(import_run)
-    annotations = request.annotations or _output_of_job(import_run, request)
+    annotations = request.annotations or _output_of_job(request)
+    source = _source(import_run, request)
     progress = Progress("annotated images read")
     # Only manifests are copied to the folder of the images: in the other formats they lie there already.
     with AnnotationRows(request.root if request.is_ground_truth else None) as rows:
-        for image in _annotated_images(import_run, request, annotations):
+        for image in _annotated_images(import_run, source, request, annotations):
             rows.add(image)
             progress(len(rows))
         findings = import_run.staged("annotation-findings.json")
@@ -73,7 +75,7 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
         if not any(row.state is not State.SKIPPED for row in rows):
             code = Code.ERROR_EMPTY_MANIFEST
             raise ManifestError(code, f"{code.message} {annotations} names no image.", "Check the annotations.")
-        _find_images(import_run, request, rows)
+        _find_images(import_run, source, request, rows)
         bucket = _bucket(import_run, request, rows, annotations)
         shards = write_shards(import_run, bucket, rows.pages(), place=str(annotations))
         copies = _write_copies(import_run, rows)
@@ -82,7 +84,7 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
 
 @step
 def copy_to_image_root(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
-    """Copy images of other buckets, Regions or owners to `image_root`, within S3 where that is allowed.
+    """Copy images of other buckets, Regions or owners to `image_root`, within S3 where one connection may do both.
 
     Every copy is verified; what is there already is not copied again, so that a run that was killed continues.
     Images that cannot be copied are quarantined. Without `image_root` there is nothing to do.
@@ -96,6 +98,7 @@ def copy_to_image_root(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, 
     )
     progress = Progress("images copied", shard["images"])
     counts = {"done": 0}
+    source = _source(import_run, _request(import_run))
 
     def copied() -> Iterator[LedgerPage]:
         for page in read_ledger(import_run.s3, S3Uri.parse(shard["ledger"])):
@@ -103,7 +106,7 @@ def copy_to_image_root(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, 
                 at for at, key in enumerate(page.objects.keys) if key in sources and page.states[at] in IN_MANIFEST
             ]
             plan = [(sources[page.objects.keys[at]], S3Uri(shard["bucket"], page.objects.keys[at])) for at in places]
-            outcomes = copy_images(import_run.s3, import_run.s3, plan)
+            outcomes = copy_images(source, import_run.s3, plan)
             yield _with_copies(page, dict(zip(places, outcomes, strict=True)))
             counts["done"] += len(places)
             progress(counts["done"])
@@ -149,15 +152,29 @@ def _request(run: ImportRun) -> GroundTruthRequest:
     return run.request
 
 
-def _output_of_job(run: ImportRun, request: GroundTruthRequest) -> S3Uri:
+def _source(run: ImportRun, request: GroundTruthRequest) -> S3Session:
+    """S3 as the connection sees it that reads annotations and images.
+
+    :raises RequestError: CONNECTION_NOT_FOUND, or REGION_NOT_SET
+    """
+    if not request.is_elsewhere:
+        return run.s3
+    # Asked first because an S3 hook falls back to the worker's own credentials where there is no such connection.
+    rekognition_hook(request.source_conn_id, "source_aws_conn_id")
+    return s3_session(request.source_conn_id)
+
+
+def _output_of_job(request: GroundTruthRequest) -> S3Uri:
     """The output manifest of the labeling job.
 
     :raises RequestError: LABELING_JOB_NOT_FOUND, LABELING_JOB_NOT_COMPLETED
     :raises AccessError: LABELING_JOB_UNREADABLE
     """
     name = request.labeling_job
-    log.info("The labeling job is looked up in %s.", run.region)
-    client: Any = AwsBaseHook(aws_conn_id=request.aws_conn_id, client_type="sagemaker").conn
+    rekognition_hook(request.source_conn_id, "source_aws_conn_id" if request.is_elsewhere else "aws_conn_id")
+    client: Any = AwsBaseHook(aws_conn_id=request.source_conn_id, client_type="sagemaker").conn
+    region = client.meta.region_name
+    log.info("The labeling job is looked up in %s.", region)
     try:
         job = client.describe_labeling_job(LabelingJobName=name)
     except ClientError as error:
@@ -165,7 +182,7 @@ def _output_of_job(run: ImportRun, request: GroundTruthRequest) -> S3Uri:
         if "ResourceNotFound" in answer["Code"] or "not found" in answer.get("Message", "").lower():
             raise RequestError(
                 "LABELING_JOB_NOT_FOUND",
-                f"There is no labeling job {name!r} in {run.region}.",
+                f"There is no labeling job {name!r} in {region}.",
                 "Check its name and the connection's Region, or give its output manifest as `manifest`.",
             ) from error
         raise _job_unreadable(name, answer["Code"]) from error
@@ -190,15 +207,17 @@ def _job_unreadable(name: str | None, why: str) -> AccessError:
     )
 
 
-def _annotated_images(run: ImportRun, request: GroundTruthRequest, annotations: S3Uri) -> Iterator[AnnotatedImage]:
+def _annotated_images(
+    run: ImportRun, source: S3Session, request: GroundTruthRequest, annotations: S3Uri
+) -> Iterator[AnnotatedImage]:
     """What each line, file or entry of the annotations says."""
     source_ref_of = _source_refs(request.root)
     mending = request.mending
     if request.annotation_format == "pascal_voc":
         yield from _pascal_voc(run, request, S3FolderLocation.parse(str(annotations)), source_ref_of)
         return
-    facts = _facts_of_file(run, annotations)
-    chunks = read_parts(run.s3, annotations, size_bytes=facts.size_bytes, etag=facts.etag)
+    facts = _facts_of_file(run, source, annotations)
+    chunks = read_parts(source, annotations, size_bytes=facts.size_bytes, etag=facts.etag)
     written = facts.last_modified
     if request.annotation_format == "coco":
         yield from read_coco(b"".join(chunks), source_ref_of=source_ref_of, creation_date=written, mending=mending)
@@ -246,9 +265,9 @@ def split_lines(chunks: Iterable[bytes], keep: int = _KEPT_OF_LINE) -> Iterator[
         yield bytes(line)
 
 
-def _facts_of_file(run: ImportRun, uri: S3Uri) -> ObjectFacts:
+def _facts_of_file(run: ImportRun, source: S3Session, uri: S3Uri) -> ObjectFacts:
     """:raises ManifestError: it is empty or too large; AccessError: it is not there; RequestError: it is too new"""
-    facts = find_objects(run.s3, uri.bucket, [uri.key])[uri.key]
+    facts = find_objects(source, uri.bucket, [uri.key])[uri.key]
     if isinstance(facts, str):
         raise AccessError(
             facts, f"{uri} cannot be read.", "Check the location, which is case-sensitive, and the rights to read it."
@@ -308,7 +327,7 @@ def _pascal_voc(
         raise AccessError("FOLDER_EMPTY", f"There is nothing below {folder}.", "Check the spelling of `manifest`.")
 
 
-def _find_images(run: ImportRun, request: GroundTruthRequest, rows: AnnotationRows) -> None:
+def _find_images(run: ImportRun, source: S3Session, request: GroundTruthRequest, rows: AnnotationRows) -> None:
     """Size, ETag and time of every image that is named; what is missing, unreadable or too new leaves the manifest."""
     wanted = rows.wanted()
     if not request.is_ground_truth and request.root is not None:
@@ -317,7 +336,7 @@ def _find_images(run: ImportRun, request: GroundTruthRequest, rows: AnnotationRo
         rest = [row for row in in_bucket if row.facts is None and row.state in IN_MANIFEST]
         if request.root is not None and not request.is_ground_truth and bucket == request.root.bucket:
             rest = [row for row in rest if row.source is not None and not request.root.contains(row.source.key)]
-        found = find_objects(run.s3, bucket, {row.source.key for row in rest if row.source is not None})
+        found = find_objects(source, bucket, {row.source.key for row in rest if row.source is not None})
         for row in rest:
             if row.source is not None:
                 _take_facts(row, found[row.source.key])
@@ -370,7 +389,7 @@ def _bucket(run: ImportRun, request: GroundTruthRequest, rows: AnnotationRows, a
         raise ManifestError(
             code, f"{code.message} {counts}", "Set `image_root` to the folder that images are to be copied to."
         )
-    if not buckets:
+    if not buckets and not request.is_elsewhere:
         # Where no image can be had, their bucket says why, with the rights to ask for.
         for bucket in {row.source.bucket for row in rows if row.source is not None and row.state is State.QUARANTINED}:
             _check_bucket(run, bucket)

@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -18,7 +19,7 @@ from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.ledger import IN_MANIFEST
 from include.custom_labels.local_files import (
     LedgerRow,
-    batches,
+    LocalFile,
     carried_page,
     check_upload_size,
     common_folder,
@@ -32,7 +33,7 @@ from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.manifest import decode_line
 from include.object_store.snapshots import read_current
 from include.object_store.tables import read_ledger
-from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, write_files
+from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, send_batches, write_files
 from include.pipelines.access import AccessCheck, raise_on_failure
 from include.pipelines.requests import AccessNeeds, LocalComputerRequest
 from include.pipelines.runs import ImportRun
@@ -70,7 +71,7 @@ def stage_files(run: dict[str, Any]) -> dict[str, Any]:
 
 @step
 def upload_images(run: dict[str, Any], staged: dict[str, Any]) -> dict[str, Any]:
-    """Send the files in batches of 30, several files at a time; what is there already is not sent again.
+    """Send the files in batches of 30, several batches at a time; what is there already is not sent again.
 
     Nothing is overwritten. A task that was killed continues where it was when it is run again.
     """
@@ -79,19 +80,23 @@ def upload_images(run: dict[str, Any], staged: dict[str, Any]) -> dict[str, Any]
     destination = S3FolderLocation.parse(staged["destination"])
     files = read_files(import_run.s3, S3Uri.parse(staged["staged"]))
     wanted = [file for file in files if file.reason is None]
-    done = [file for file in files if file.reason is not None]
     progress = Progress("images sent", len(wanted))
+    arrived = 0
+
+    def on_sent(number: int, sent: list[LocalFile]) -> None:
+        nonlocal arrived
+        arrived += len(sent)
+        log.info("Batch %s: %s", number, dict(_ways(sent)))
+        progress(arrived)
+
     with ExitStack() as open_places:
         if request.local_folder is not None:
             folder = open_places.enter_context(LocalFolder(request.local_folder))
-            sender = open_places.enter_context(FolderUpload(import_run.s3, folder, destination, wanted))
+            send = open_places.enter_context(FolderUpload(import_run.s3, folder, destination, wanted)).send
         else:
-            upload = _upload(import_run, request)
-        for number, batch in enumerate(batches(wanted), start=1):
-            sent = sender.send(batch) if request.local_folder is not None else upload.send(destination, batch)
-            done += sent
-            log.info("Batch %s: %s", number, dict(_ways(sent)))
-            progress(len(done) - len(files) + len(wanted))
+            send = partial(_upload(import_run, request).send, destination)
+        sent = send_batches(send, wanted, on_sent=on_sent)
+    done = [file for file in files if file.reason is not None] + sent
     uri = import_run.staged("uploaded.jsonl")
     write_files(import_run.s3, uri, done)
     return {"files": str(uri), "outcomes": dict(_ways(done))}

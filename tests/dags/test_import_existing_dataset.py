@@ -88,17 +88,7 @@ def test_from_another_account_and_region(
     arn = make_dataset(there, there.project, "train", lines)
     there.s3.delete_object(Bucket=there.images, Key="images/b.png")
     place.put("images/a.png", body=picture(size=(70, 70)))
-    connection = {
-        "conn_type": "aws",
-        "login": other_aws.access_key,
-        "password": other_aws.secret_key,
-        "extra": {
-            "region_name": "eu-west-1",
-            "endpoint_url": other_aws.s3_endpoint,
-            "service_config": {"rekognition": {"endpoint_url": other_aws.rekognition_endpoint}},
-        },
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_EXAMPLE_ABROAD", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_EXAMPLE_ABROAD", other_aws.airflow_connection("eu-west-1"))
     conf = {
         "project": place.project,
         "source_dataset": arn,

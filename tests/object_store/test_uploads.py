@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from include.custom_labels.errors import AccessError, RequestError
-from include.custom_labels.local_files import LocalFile
+from include.custom_labels.local_files import IMAGES_PER_BATCH, LocalFile
 from include.custom_labels.locations import S3FolderLocation
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
@@ -26,7 +30,15 @@ from include.object_store import uploads
 from include.object_store.copies import SHA256
 from include.object_store.session import S3Session
 from include.object_store.snapshots import Workspace
-from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, write_files
+from include.object_store.uploads import (
+    BATCHES_AT_ONCE,
+    FolderUpload,
+    LocalFolder,
+    StagedUpload,
+    read_files,
+    send_batches,
+    write_files,
+)
 from tests.fixtures.local_aws import PROJECT
 from tests.fixtures.places import Place, picture
 
@@ -264,13 +276,17 @@ def session(place: Place) -> S3Session:
     return S3Session(place.s3)
 
 
-def send(session: S3Session, folder: Path, place: Place, *, size: int = 30) -> dict[str, LocalFile]:
+def send(session: S3Session, folder: Path, place: Place, *, size: int = IMAGES_PER_BATCH) -> dict[str, LocalFile]:
     destination = S3FolderLocation(place.images, "images/")
     with LocalFolder(str(folder)) as opened:
         files = opened.staged(destination.prefix)
         wanted = [file for file in files if file.reason is None]
         with FolderUpload(session, opened, destination, wanted) as upload:
-            sent = [file for at in range(0, len(wanted), size) for file in upload.send(wanted[at : at + size])]
+            if size == IMAGES_PER_BATCH:
+                sent = send_batches(upload.send, wanted, on_sent=lambda number, sent: None)
+            else:
+                sent = [file for at in range(0, len(wanted), size) for file in upload.send(wanted[at : at + size])]
+    assert [file.name for file in sent] == [file.name for file in wanted]
     return {file.name: file for file in sent}
 
 
@@ -303,7 +319,7 @@ def test_a_second_upload_sends_nothing(session: S3Session, folder: Path, place: 
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("size", [30, 1])
+@pytest.mark.parametrize("size", [IMAGES_PER_BATCH, 1])
 def test_the_same_content_under_several_names_is_sent_once(
     session: S3Session, folder: Path, place: Place, size: int
 ) -> None:
@@ -324,6 +340,85 @@ def test_a_renamed_file_is_not_sent_again(session: S3Session, folder: Path, plac
     calls = Calls(place.s3)
     assert ways(send(session, folder, place)) == {"renamed.png": "copied"}
     assert calls.counts["PutObject"] == 0
+
+
+def named(count: int) -> list[LocalFile]:
+    return [LocalFile(name=f"{number:04}.png") for number in range(count)]
+
+
+def test_batches_are_sent_at_the_same_time_and_come_back_in_order() -> None:
+    files = named(IMAGES_PER_BATCH * BATCHES_AT_ONCE)
+    together = threading.Barrier(BATCHES_AT_ONCE, timeout=30)
+    ended: list[tuple[int, int]] = []
+
+    def send_one(batch: Sequence[LocalFile]) -> list[LocalFile]:
+        together.wait()
+        return list(batch)
+
+    assert send_batches(send_one, files, on_sent=lambda number, sent: ended.append((number, len(sent)))) == files
+    assert sorted(ended) == [(number, IMAGES_PER_BATCH) for number in range(1, BATCHES_AT_ONCE + 1)]
+
+
+def test_when_a_batch_fails_the_ones_under_way_end_and_no_other_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancelled = threading.Event()
+    begun: list[str] = []
+    ended: list[str] = []
+
+    class Threads(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            cancelled.set()
+            super().shutdown(wait=wait)
+
+    def send_one(batch: Sequence[LocalFile]) -> list[LocalFile]:
+        first = batch[0].name
+        begun.append(first)
+        if first == "0000.png":
+            raise AccessError("S3_UNREACHABLE", "away", "wait")
+        assert cancelled.wait(30)
+        ended.append(first)
+        return list(batch)
+
+    monkeypatch.setattr(uploads, "ThreadPoolExecutor", Threads)
+    with pytest.raises(AccessError):
+        send_batches(send_one, named(IMAGES_PER_BATCH * 3 * BATCHES_AT_ONCE), on_sent=lambda number, sent: None)
+    # The failed batch made room for one other.
+    assert BATCHES_AT_ONCE <= len(begun) <= BATCHES_AT_ONCE + 1
+    assert sorted(ended) == sorted(set(begun) - {"0000.png"})
+
+
+@pytest.mark.integration
+def test_the_same_content_in_batches_that_are_under_way_together_is_sent_once(
+    session: S3Session, folder: Path, place: Place
+) -> None:
+    data = picture()
+    for number in range(4 * IMAGES_PER_BATCH):
+        fill(folder, f"{number:04}.png", data=data + str(number % IMAGES_PER_BATCH).encode())
+    calls = Calls(place.s3)
+    sent = ways(send(session, folder, place))
+    assert Counter(sent.values()) == {"uploaded": IMAGES_PER_BATCH, "copied": 3 * IMAGES_PER_BATCH}
+    assert calls.counts["PutObject"] == IMAGES_PER_BATCH
+
+
+@pytest.mark.integration
+def test_after_a_failure_only_the_rest_is_sent(session: S3Session, folder: Path, place: Place) -> None:
+    fill(folder, *(f"{number:04}.png" for number in range(5 * IMAGES_PER_BATCH)))
+    puts = itertools.count(1)
+
+    def refuse(**_: Any) -> Any:
+        if next(puts) > 70:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+
+    place.s3.meta.events.register("before-send.s3.PutObject", refuse)
+    with pytest.raises(AccessError):
+        send(session, folder, place)
+    place.s3.meta.events.unregister("before-send.s3.PutObject", refuse)
+    arrived = keys(place)
+    assert len(arrived) == 70
+    calls = Calls(place.s3)
+    assert Counter(ways(send(session, folder, place)).values()) == {"already there": 70, "uploaded": 80}
+    assert calls.counts["PutObject"] == 80
+    assert {key: entry for key, entry in keys(place).items() if key in arrived} == arrived
 
 
 @pytest.mark.integration
@@ -380,7 +475,7 @@ import itertools, os, sys, threading, boto3
 from botocore.config import Config
 from include.custom_labels.locations import S3FolderLocation
 from include.object_store.session import S3Session
-from include.object_store.uploads import FolderUpload, LocalFolder
+from include.object_store.uploads import FolderUpload, LocalFolder, send_batches
 folder, endpoint, access_key, secret_key, bucket = sys.argv[1:]
 client = boto3.client("s3", endpoint_url=endpoint, aws_access_key_id=access_key, aws_secret_access_key=secret_key,
                       region_name="us-east-1", config=Config(proxies={}))
@@ -398,8 +493,7 @@ destination = S3FolderLocation(bucket, "images/")
 with LocalFolder(folder) as opened:
     files = opened.staged("images/")
     with FolderUpload(S3Session(client), opened, destination, files) as upload:
-        for at in range(0, len(files), 30):
-            upload.send(files[at:at + 30])
+        send_batches(upload.send, files, on_sent=lambda number, sent: None)
 """
 
 

@@ -34,6 +34,7 @@ MANIFEST = "s3://example-images/job/manifests/output/output.manifest"
         ({"manifest": "output.manifest"}, "$.manifest"),
         ({"manifest": "s3://example-images/job/"}, "one file"),
         ({"manifest": MANIFEST, "annotation_format": "coco"}, "`image_root`"),
+        ({"manifest": MANIFEST, "source_aws_conn_id": "example_abroad"}, "`image_root`"),
         ({"manifest": MANIFEST, "annotation_format": "yolo"}, "$.annotation_format"),
         ({"manifest": MANIFEST, "annotation_format": "pascal_voc", "image_root": "s3://example-images/"}, "folder"),
         ({"labeling_job": "example-job", "annotation_format": "csv"}, "`labeling_job`"),

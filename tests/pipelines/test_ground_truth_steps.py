@@ -21,6 +21,7 @@ from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.requests import GroundTruthRequest
 from include.pipelines.runs import ImportRun
 from tests.fixtures.annotation_samples import LABELS, boxes, boxes_metadata, coco, line, metadata, voc
+from tests.fixtures.local_aws import LocalAws
 from tests.fixtures.places import Place, picture
 
 pytestmark = pytest.mark.integration
@@ -349,6 +350,50 @@ def test_images_of_another_owner(place: Place, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
     refused(steps.read, "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER")
+
+
+def test_images_of_another_account_and_region_are_brought_and_verified(
+    place: Place, other_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abroad = Place(other_aws, f"{place.images}-abroad", f"{place.workspace}-abroad", "example-source")
+    for bucket in (abroad.images, abroad.workspace):
+        abroad.s3.create_bucket(Bucket=bucket)
+    monkeypatch.setenv("AIRFLOW_CONN_EXAMPLE_ABROAD", other_aws.airflow_connection("eu-west-1"))
+    names = [f"images/{name}.png" for name in ("a", "ü +%20", "taken")]
+    abroad.put(*names)
+    place.put(f"brought/{abroad.images}/images/taken.png", body=picture(size=(90, 90)))
+    lines = [line(abroad.images, name, species=0, species_metadata=metadata("Echo")) for name in names]
+    lines.append(line(abroad.images, "images/gone.png", species=0, species_metadata=metadata("Echo")))
+    write(abroad, b"".join(lines))
+    steps = Steps(
+        place,
+        manifest=f"s3://{abroad.images}/{FILE}",
+        image_root=f"s3://{place.images}/brought",
+        source_aws_conn_id="example_abroad",
+    )
+    shards = steps.copied()
+    head = f"brought/{abroad.images}/images"
+    rows = {key: (state, reason) for key, state, reason, _ in steps.rows(shards)}
+    assert rows == {
+        f"{head}/a.png": ("labelled", "IN_ANNOTATIONS"),
+        f"{head}/ü +%20.png": ("labelled", "IN_ANNOTATIONS"),
+        f"{head}/taken.png": ("quarantined", "COPY_CONFLICT"),
+        f"{head}/gone.png": ("quarantined", "IMAGE_NOT_FOUND"),
+    }
+    for name in names[:2]:
+        copied = S3Uri(place.images, f"brought/{abroad.images}/{name}")
+        assert place.read(str(copied)) == abroad.read(f"s3://{abroad.images}/{name}")
+    assert set(steps.entries(shards)) >= {f"s3://{place.images}/{head}/a.png"}
+    first = place.s3.head_object(Bucket=place.images, Key=f"{head}/a.png")["LastModified"]
+    details = {key: detail for key, _, _, detail in steps.rows(steps.copied())}
+    assert details[f"{head}/a.png"] == f"already there from s3://{abroad.images}/images/a.png"
+    assert place.s3.head_object(Bucket=place.images, Key=f"{head}/a.png")["LastModified"] == first
+
+
+def test_a_source_connection_that_is_not_there(place: Place) -> None:
+    steps = Steps(place, image_root=f"s3://{place.images}/brought", source_aws_conn_id="example_missing")
+    error = refused(steps.read, "CONNECTION_NOT_FOUND")
+    assert "source_aws_conn_id" in error.next_step
 
 
 def test_a_key_that_grows_too_long_below_image_root(place: Place) -> None:

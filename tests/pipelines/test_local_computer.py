@@ -222,7 +222,7 @@ def test_a_folder_of_more_than_one_batch(place: Place, tmp_path: Path, caplog: p
     with caplog.at_level("INFO"):
         ledger = Steps(place, local_folder=str(tmp_path)).ledger()
     assert len(ledger) == 61
-    batches = [record.getMessage() for record in caplog.records if record.getMessage().startswith("Batch")]
+    batches = sorted(record.getMessage() for record in caplog.records if record.getMessage().startswith("Batch"))
     assert batches == ["Batch 1: {'uploaded': 30}", "Batch 2: {'uploaded': 30}", "Batch 3: {'uploaded': 1}"]
 
 

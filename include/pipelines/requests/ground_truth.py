@@ -71,6 +71,17 @@ class GroundTruthRequest(
             extra_json_schema={"section": IMAGES},
         ),
     ] = None
+    source_aws_conn_id: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            title="AWS connection of the source",
+            description=(
+                "For a manifest or labeling job of another account or Region: the connection that may read it and its "
+                "images, which are copied to the folder of the images. Empty: the AWS connection below."
+            ),
+            extra_json_schema={"section": IMAGES},
+        ),
+    ] = None
     label_attribute: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
         Meta(
@@ -114,15 +125,35 @@ class GroundTruthRequest(
             )
         if self.image_root is not None:
             S3FolderLocation.parse(self.image_root)
+        if self.is_elsewhere and (self.image_root is None or not self.is_ground_truth):
+            raise _invalid(
+                "With `source_aws_conn_id`, give a manifest or labeling job of the format ground_truth, and in "
+                "`image_root` the folder that its images are copied to."
+            )
 
     @property
     def needs(self) -> AccessNeeds:
         root = self.root
         return AccessNeeds(
             folder=root if not self.is_ground_truth else None,
-            objects=(self.annotations,) if self.annotations is not None and not self.is_folder else (),
+            objects=(self.annotations,) if self._is_checked_first else (),
             destinations=(root,) if root is not None and self.is_ground_truth else (),
         )
+
+    @property
+    def _is_checked_first(self) -> bool:
+        # What another connection reads, it finds out about when it reads.
+        return self.annotations is not None and not self.is_folder and not self.is_elsewhere
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another connection than the dataset's reads the annotations and their images."""
+        return self.source_aws_conn_id not in (None, self.aws_conn_id)
+
+    @property
+    def source_conn_id(self) -> str:
+        """The connection that reads the annotations and their images."""
+        return self.source_aws_conn_id or self.aws_conn_id
 
     @property
     def is_ground_truth(self) -> bool:
