@@ -33,6 +33,9 @@ class State(StrEnum):
     DROPPED = "dropped"
     """Sent, and not usable in the dataset afterwards."""
 
+    # Equal to its text, so it has the text's hash; that of Enum is computed in Python, for every row of a ledger.
+    __hash__ = str.__hash__
+
 
 IN_MANIFEST = frozenset({State.LABELLED, State.UNLABELLED, State.REGISTERED})
 """States whose objects have a line in the manifest."""
@@ -98,12 +101,10 @@ class LedgerSummary:
         self.states.update(page.states)
         pairs = Counter(zip(page.states, page.reasons, strict=True))
         self.reasons.update(pairs)
-        self.images_per_label.update(
-            each
-            for state, label in zip(page.states, page.labels, strict=True)
-            if label is not None and state in IN_MANIFEST
-            for each in label.split(LABEL_SEPARATOR)
-        )
+        for (state, label), images in Counter(zip(page.states, page.labels, strict=True)).items():
+            if label is not None and state in IN_MANIFEST:
+                for each in label.split(LABEL_SEPARATOR):
+                    self.images_per_label[each] += images
         for pair in pairs:
             samples = self.samples.setdefault(pair, [])
             if len(samples) < self.sample_size:

@@ -13,6 +13,8 @@ class Reason(StrEnum):
     """A stable code, with what it means and what to do in `explanation`."""
 
     explanation: str
+    # As in State: equal to its text, and counted for every row of a ledger.
+    __hash__ = str.__hash__
 
     def __new__(cls, code: str, explanation: str = "") -> Reason:
         member = str.__new__(cls, code)

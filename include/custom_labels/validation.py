@@ -35,7 +35,7 @@ from include.custom_labels.quotas import (
     DatasetType,
     regional_quotas,
 )
-from include.custom_labels.usual_lines import decode_usual_line, usual_labels
+from include.custom_labels.usual_lines import UsualMembers, UsualShapes, decode_usual_line, usual_labels
 from include.custom_labels.validation_results import UseCase, ValidationResult, first_names
 
 _SLICE_BYTES: Final = 1 << 20
@@ -96,6 +96,7 @@ class ManifestValidator:
         self._image_level_lines = 0
         self._box_lines = 0
         self._bucket = ""
+        self._shapes = UsualShapes()
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the manifest, cut anywhere."""
@@ -167,12 +168,18 @@ class ManifestValidator:
         images, known_labels, usual = self._images, self._images_per_label, self._usual_lines()
         labels: list[str] = []
         labelled = unlabelled = 0
+        read = self._shapes.read
         for number, line in enumerate(lines, before + 1):
-            try:
-                members = decode_usual_line(line)
-                source_ref = members.pop(SOURCE_REF)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
-                source_ref = None
+            found: list[str] | None
+            source_ref: object
+            members: UsualMembers = {}
+            source_ref, found = read(line) or (None, None)
+            if found is None:
+                try:
+                    members = decode_usual_line(line)
+                    source_ref = members.pop(SOURCE_REF)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+                    source_ref = None
             if (
                 isinstance(source_ref, str)
                 and source_ref.startswith(usual.head)
@@ -183,11 +190,13 @@ class ManifestValidator:
                 if members:
                     found = usual_labels(members, known_labels)
                     if found:
-                        images[digest] = number
-                        labelled += 1
-                        labels += found
-                        continue
-                elif usual.is_unlabelled:
+                        self._shapes.learn(line, found)
+                if found:
+                    images[digest] = number
+                    labelled += 1
+                    labels += found
+                    continue
+                if not members and usual.is_unlabelled:
                     images[digest] = number
                     unlabelled += 1
                     continue

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import AnyStr, NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
@@ -65,7 +65,7 @@ def parse_page(body: bytes) -> ListedPage:
     :raises ValueError: the body is not such an answer
     """
     text = body.decode()
-    envelope = text[: text.find("<Contents>")] + text[text.rfind("</Contents>") :]
+    envelope = _envelope(text, "<Contents>", "</Contents>")
     count = _KEY_COUNT.search(envelope)
     truncated = "<IsTruncated>true</IsTruncated>" in envelope
     token = _TOKEN.search(envelope) if truncated else None
@@ -83,6 +83,11 @@ def parse_page(body: bytes) -> ListedPage:
         keys = [_decoded(key) for key in keys]
     page = ObjectPage(keys, [int(size) for size in sizes], bare_etags.split("\n"), last_modified)
     return ListedPage(page, [], token and token[1])
+
+
+def _envelope(text: AnyStr, start: AnyStr, end: AnyStr) -> AnyStr:
+    """What stands around the objects."""
+    return text[: text.find(start)] + text[text.rfind(end) :]
 
 
 def _decoded(key: str) -> str:
@@ -119,11 +124,12 @@ class _Segment:
     """A part of the key space: what lies below ``prefix``, or objects that are known already.
 
     :ivar prefix: None for known objects
-    :ivar pages: listed and not yet handed on
+    :ivar pages: listed and not yet handed on; answers are read when their turn comes, by the one who takes them:
+        threads that parse at the same time would only take the interpreter from each other
     """
 
     prefix: str | None
-    pages: deque[ObjectPage] = field(default_factory=deque)
+    pages: deque[ObjectPage | bytes] = field(default_factory=deque)
     is_complete: bool = False
 
 
@@ -164,13 +170,14 @@ def list_objects(
 
 
 def _pages(session: S3Session, location: S3FolderLocation, concurrency: int) -> Iterator[ObjectPage]:
-    first, by_folder = _request(session, location, {"delimiter": "/", "prefix": location.prefix})
+    body, by_folder = _request(session, location, {"delimiter": "/", "prefix": location.prefix})
+    first = _read(body, location)
     # With more child folders than one answer names, one flat listing costs the fewest requests.
     segments = [_Segment(prefix=location.prefix)] if first.next_token else _segments(first)
     if by_folder:
         return _sorted_segments(session, location, segments)
     if len(segments) == 1 and segments[0].prefix is not None:
-        return _one_after_another(session, location, segments[0].prefix)
+        return (_read(each, location).objects for each in _bodies(session, location, segments[0].prefix))
     return _Listing(session, location, segments, concurrency).pages()
 
 
@@ -198,37 +205,55 @@ def _page(rows: list[_Row]) -> ObjectPage:
     return ObjectPage(keys, sizes, etags, last_modified)
 
 
-def _request(session: S3Session, location: S3FolderLocation, query: Mapping[str, str]) -> tuple[ListedPage, bool]:
-    """One page, and whether the store lists folder by folder instead of in key order."""
+def _request(session: S3Session, location: S3FolderLocation, query: Mapping[str, str]) -> tuple[bytes, bool]:
+    """One answer, and whether the store lists folder by folder instead of in key order."""
     response = session.get(location.bucket, {"list-type": "2", "encoding-type": "url", **query}, location)
+    # SeaweedFS puts a/x before a-b although "-" sorts before "/".
+    return response.data, response.headers.get("server", "").startswith("SeaweedFS")
+
+
+def _read(body: bytes, location: S3FolderLocation) -> ListedPage:
     try:
-        page = parse_page(response.data)
+        return parse_page(body)
     except ValueError as error:
         raise access_error("UnreadableListing", location, aws_message=str(error)) from error
-    # SeaweedFS puts a/x before a-b although "-" sorts before "/".
-    return page, response.headers.get("server", "").startswith("SeaweedFS")
 
 
-def _one_after_another(session: S3Session, location: S3FolderLocation, prefix: str) -> Iterator[ObjectPage]:
+def _next_token(body: bytes, location: S3FolderLocation) -> str | None:
+    """What `parse_page` says, without reading the objects where the answer's envelope tells."""
+    envelope = _envelope(body, b"<Contents>", b"</Contents>")
+    if b"<IsTruncated>false</IsTruncated>" in envelope:
+        return None
+    token = _TOKEN.search(envelope.decode())
+    return token[1] if token else _read(body, location).next_token
+
+
+def _bodies(session: S3Session, location: S3FolderLocation, prefix: str) -> Iterator[bytes]:
+    """The answers below a prefix, one after another."""
     query = {"prefix": prefix}
     while True:
-        page, _ = _request(session, location, query)
-        yield page.objects
-        if page.next_token is None:
+        body, _ = _request(session, location, query)
+        yield body
+        token = _next_token(body, location)
+        if token is None:
             return
-        query = {"prefix": prefix, "continuation-token": page.next_token}
+        query = {"prefix": prefix, "continuation-token": token}
 
 
 def _sorted_segments(session: S3Session, location: S3FolderLocation, segments: list[_Segment]) -> Iterator[ObjectPage]:
     """For a store that is sorted within no folder: each child folder is held whole and sorted."""
     for segment in segments:
         if segment.prefix is None:
-            yield from segment.pages
+            yield from (_page_of(page, location) for page in segment.pages)
             continue
-        pages = _one_after_another(session, location, segment.prefix)
-        rows = sorted(row for page in pages for row in _rows(page))
+        bodies = _bodies(session, location, segment.prefix)
+        rows = sorted(row for body in bodies for row in _rows(_read(body, location).objects))
         for start in range(0, len(rows), 1000):
             yield _page(rows[start : start + 1000])
+
+
+def _page_of(page: ObjectPage | bytes, location: S3FolderLocation) -> ObjectPage:
+    return page if isinstance(page, ObjectPage) else _read(page, location).objects
 
 
 class _Listing:
@@ -255,7 +280,7 @@ class _Listing:
     def pages(self) -> Iterator[ObjectPage]:
         if not self._concurrency:
             for segment in self._segments:
-                yield from segment.pages
+                yield from (_page_of(page, self._location) for page in segment.pages)
             return
         with ThreadPoolExecutor(self._concurrency, thread_name_prefix="s3-listing") as threads:
             for _ in range(self._concurrency):
@@ -283,13 +308,13 @@ class _Listing:
                 if segment.prefix is not None:
                     self._buffered -= 1
                     self._changed.notify_all()
-            yield page
+            yield _page_of(page, self._location)
 
     def _work(self) -> None:
         try:
             while (segment := self._take()) and segment.prefix is not None:
-                for page in _one_after_another(self._session, self._location, segment.prefix):
-                    if not self._put(segment, page):
+                for body in _bodies(self._session, self._location, segment.prefix):
+                    if not self._put(segment, body):
                         return
                 with self._changed:
                     segment.is_complete = True
@@ -304,15 +329,15 @@ class _Listing:
         with self._changed:
             return None if self._is_stopped or self._error else next(self._waiting, None)
 
-    def _put(self, segment: _Segment, page: ObjectPage) -> bool:
-        """Hand a page over when the budget admits it; False when no one wants it any more."""
+    def _put(self, segment: _Segment, body: bytes) -> bool:
+        """Hand an answer over when the budget admits it; False when no one wants it any more."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._buffered < BUFFERED_PAGES or segment is self._head or self._is_stopped or self._error
             )
             if self._is_stopped or self._error:
                 return False
-            segment.pages.append(page)
+            segment.pages.append(body)
             self._buffered += 1
             self._changed.notify_all()
             return True

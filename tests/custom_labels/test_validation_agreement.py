@@ -140,3 +140,43 @@ def test_usual_lines_do_go_the_quick_way() -> None:
     validator.feed(data)
     assert validator.finish().valid_lines == 50
     assert full_checks == [1]
+
+
+def usual_line(key: str, label: str = "echo", **metadata: Any) -> bytes:
+    line = {"source-ref": f"s3://example-bucket/{key}", **label_pair(label=label, **metadata)}
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 230),
+            st.sampled_from([0, 0, 1, 2, 10]),
+            st.sampled_from(
+                [b"", b'"', b"\\", b'\\"', b"}", b"{", b",", b"9", b"T", b"\x00", b"\t", b"\xff", b"\xc3\xa9"]
+            ),
+        ),
+        min_size=1,
+        max_size=2,
+    )
+)
+def test_a_line_that_differs_a_little_from_a_usual_one(edits: list[tuple[int, int, bytes]]) -> None:
+    bent = usual_line("bent.png")
+    for at, length, put in edits:
+        bent = bent[:at] + put + bent[at + length :]
+    known = [usual_line(f"{number}.png") for number in range(3)]
+    data = b"\n".join([*known, bent, usual_line("last.png"), bent])
+    quick, full = (validated(data, is_full=is_full, samples_per_code=20) for is_full in (False, True))
+    assert summary(quick) == summary(full)
+
+
+def test_times_and_keys_of_a_shape_that_was_seen() -> None:
+    times = ["23:59:59", "24:00:00", "12:60:00", "12:00:60", "1:00:00", "12:00:00Z", "ab:cd:ef"]
+    keys = ["b c.png", "é.png", 'q".png', "back\\slash.png", "tab\t.png", "\N{IDEOGRAPHIC SPACE}.png", "", "k" * 1100]
+    known = [usual_line(f"{number}.png") for number in range(3)]
+    bent = [usual_line(f"t{time}.png", **{"creation-date": f"2026-11-22T{time}"}) for time in times]
+    data = b"\n".join([*known, *bent, *map(usual_line, keys), usual_line("0.png")])
+    quick, full = (validated(data, is_full=is_full, samples_per_code=50) for is_full in (False, True))
+    assert summary(quick) == summary(full)
+    assert quick.valid_lines < quick.lines
