@@ -136,14 +136,16 @@ class GroundTruthRequest(
         root = self.root
         return AccessNeeds(
             folder=root if not self.is_ground_truth else None,
-            objects=(self.annotations,) if self._is_checked_first else (),
+            objects=self._objects,
             destinations=(root,) if root is not None and self.is_ground_truth else (),
         )
 
     @property
-    def _is_checked_first(self) -> bool:
+    def _objects(self) -> tuple[S3Uri, ...]:
         # What another connection reads, it finds out about when it reads.
-        return self.annotations is not None and not self.is_folder and not self.is_elsewhere
+        if self.annotations is None or self.is_folder or self.is_elsewhere:
+            return ()
+        return (self.annotations,)
 
     @property
     def is_elsewhere(self) -> bool:
