@@ -7,9 +7,11 @@ it on: nothing is ever taken out. Pages keep the order and the columns of the li
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice, repeat
+from typing import Final, NamedTuple
 
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
@@ -32,6 +34,10 @@ class State(StrEnum):
     """An image whose label Rekognition would not accept."""
     DROPPED = "dropped"
     """Sent, and not usable in the dataset afterwards."""
+    HELD = "held"
+    """Gone from the source, and still in the dataset."""
+    REMOVED = "removed"
+    """Gone from the source, and from the dataset."""
 
     # Equal to its text, so it has the text's hash; that of Enum is computed in Python, for every row of a ledger.
     __hash__ = str.__hash__
@@ -41,6 +47,8 @@ IN_MANIFEST = frozenset({State.LABELLED, State.UNLABELLED, State.REGISTERED})
 """States whose objects have a line in the manifest."""
 
 LABEL_SEPARATOR = "\n"
+
+_PAGE_ROWS: Final = 1000
 
 AT_FAULT = frozenset({State.QUARANTINED, State.REJECTED, State.DROPPED})
 """States of images that somebody wanted in the dataset and that are not."""
@@ -69,6 +77,53 @@ class LedgerPage:
 
     def __len__(self) -> int:
         return len(self.states)
+
+
+class LedgerRow(NamedTuple):
+    """One row of a `LedgerPage`."""
+
+    key: str
+    size_bytes: int
+    etag: str = ""
+    last_modified: str = ""
+    state: State = State.UNLABELLED
+    label: str | None = None
+    reason: Reason = Reason.AT_FOLDER_LEVEL
+    detail: str = ""
+    width: int = 0
+    height: int = 0
+    entry: bytes | None = None
+
+
+def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
+    """The page row by row."""
+    objects = page.objects
+    columns = zip(
+        objects.keys,
+        objects.sizes,
+        objects.etags,
+        objects.last_modified,
+        page.states,
+        page.labels,
+        page.reasons,
+        page.details,
+        page.widths,
+        page.heights,
+        page.entries or repeat(None, len(page)),
+        strict=True,
+    )
+    return map(LedgerRow._make, columns)
+
+
+def ledger_pages(rows: Iterable[LedgerRow]) -> Iterator[LedgerPage]:
+    """Rows as pages, in their order."""
+    remaining = iter(rows)
+    while page := list(islice(remaining, _PAGE_ROWS)):
+        keys, sizes, etags, times, *rest, entries = (list(column) for column in zip(*page, strict=True))
+        states, labels, reasons, details, widths, heights = rest
+        objects = ObjectPage(keys, sizes, etags, times)
+        lines = entries if any(entries) else None
+        yield LedgerPage(objects, states, labels, reasons, details, widths, heights, lines)
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from heapq import merge
-from itertools import groupby, islice, repeat
+from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,7 +18,7 @@ from include.custom_labels.errors import RequestError
 from include.custom_labels.file_names import skip_reason
 from include.custom_labels.image_headers import ImageHeader, NotAnImage, read_header
 from include.custom_labels.images import image_fault
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, State
+from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerRow, State, ledger_rows
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 
@@ -29,10 +29,7 @@ UPLOAD_ID: Final = r"[0-9A-Za-z][0-9A-Za-z_\-]{0,63}"
 """One path segment that means nothing but itself, whoever reads it."""
 
 MAX_KEY_BYTES: Final = 1024
-_LEDGER_PAGE_ROWS: Final = 1000
-
-LedgerRow = tuple[Any, ...]
-"""One row of a `LedgerPage`: its eleven columns, key first."""
+_PAGE_ROWS: Final = 1000
 
 _STATES: Final = {
     Reason.HIDDEN_FILE: State.SKIPPED,
@@ -179,18 +176,13 @@ def refused_rows(files: Iterable[LocalFile], place: str) -> list[LedgerRow]:
     """
     return sorted(
         (
-            (
-                place + file.name,
-                file.size_bytes,
-                "",
-                file.modified,
-                _STATES.get(file.reason, State.QUARANTINED),
-                None,
-                file.reason,
-                file.detail,
-                0,
-                0,
-                None,
+            LedgerRow(
+                key=place + file.name,
+                size_bytes=file.size_bytes,
+                last_modified=file.modified,
+                state=_STATES.get(file.reason, State.QUARANTINED),
+                reason=file.reason,
+                detail=file.detail,
             )
             for file in files
             if file.reason is not None
@@ -205,7 +197,7 @@ def sent_pages(files: Iterable[LocalFile], prefix: str) -> Iterator[ObjectPage]:
     :param prefix: of the destination
     """
     sent = iter(sorted((file for file in files if file.etag), key=lambda file: file.name))
-    while page := list(islice(sent, _LEDGER_PAGE_ROWS)):
+    while page := list(islice(sent, _PAGE_ROWS)):
         yield ObjectPage(
             [prefix + file.name for file in page],
             [file.size_bytes for file in page],
@@ -217,11 +209,10 @@ def sent_pages(files: Iterable[LocalFile], prefix: str) -> Iterator[ObjectPage]:
 def carried_page(page: LedgerPage) -> Iterator[LedgerRow]:
     """The rows of the last snapshot that an addition to its dataset keeps: what was registered, and no more."""
     for row in ledger_rows(page):
-        key, size_bytes, etag, modified, state, label, reason, _, width, height, entry = row
         # An entry with an error is still an entry: left out, it would count as removed.
-        if state in IN_MANIFEST or reason is Reason.ENTRY_ERROR:
-            kept = State.UNLABELLED if label is None else State.LABELLED
-            yield key, size_bytes, etag, modified, kept, label, Reason.IN_LAST_SNAPSHOT, "", width, height, entry
+        if row.state in IN_MANIFEST or row.reason is Reason.ENTRY_ERROR:
+            kept = State.UNLABELLED if row.label is None else State.LABELLED
+            yield row._replace(state=kept, reason=Reason.IN_LAST_SNAPSHOT, detail="")
 
 
 def merge_rows(new: Iterable[LedgerRow], carried: Iterable[LedgerRow]) -> Iterator[LedgerRow]:
@@ -235,37 +226,7 @@ def merge_rows(new: Iterable[LedgerRow], carried: Iterable[LedgerRow]) -> Iterat
     both = merge(new, carried, key=itemgetter(0))
     for _, same_key in groupby(both, key=itemgetter(0)):
         first, *others = same_key
-        if not others or (first[4] is State.LABELLED and others[-1][4] is State.UNLABELLED):
+        if not others or (first.state is State.LABELLED and others[-1].state is State.UNLABELLED):
             yield first
         else:
-            yield (*others[-1][:7], f"in this import: {first[6]}", *others[-1][8:])
-
-
-def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
-    """The page row by row."""
-    objects = page.objects
-    return zip(
-        objects.keys,
-        objects.sizes,
-        objects.etags,
-        objects.last_modified,
-        page.states,
-        page.labels,
-        page.reasons,
-        page.details,
-        page.widths,
-        page.heights,
-        page.entries or repeat(None, len(page)),
-        strict=True,
-    )
-
-
-def ledger_pages(rows: Iterable[LedgerRow]) -> Iterator[LedgerPage]:
-    """Rows as pages, in their order."""
-    remaining = iter(rows)
-    while page := list(islice(remaining, _LEDGER_PAGE_ROWS)):
-        keys, sizes, etags, times, *rest, entries = (list(column) for column in zip(*page, strict=True))
-        states, labels, reasons, details, widths, heights = rest
-        objects = ObjectPage(keys, sizes, etags, times)
-        lines = entries if any(entries) else None
-        yield LedgerPage(objects, states, labels, reasons, details, widths, heights, lines)
+            yield others[-1]._replace(detail=f"in this import: {first.reason}")

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import merge as merge_sorted
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -93,7 +93,7 @@ class TheirEntry:
 class BaseImage:
     """An image of the snapshot that was last registered.
 
-    :ivar line: what was sent
+    :ivar line: what was sent, or is held; None where there is none
     :ivar aside: a person's entry that the dataset does not hold any more, kept in the snapshot's ledger
     """
 
@@ -111,12 +111,20 @@ class MergePolicy:
     :ivar human_edits: ``keep`` lets a person's work win over the source, ``overwrite`` the source
     :ivar removals: ``replace`` removes entries, which means to delete the dataset and create it again; ``hold`` leaves
         them until somebody does
-    :ivar is_ours: whether this import brought the image of an identity, so that it may remove it
+    :ivar scope: ``s3://`` address below which every image is this import's, so that it may remove it
+    :ivar removes_base: without a scope, whether the base's images are this import's
     """
 
     human_edits: Literal["keep", "overwrite"] = "keep"
     removals: Literal["replace", "hold"] = "replace"
-    is_ours: Callable[[str], bool]
+    scope: str | None = None
+    removes_base: bool = False
+
+    def removes(self, identity: str, base: BaseImage | None) -> bool:
+        """Whether this import brought the image, so that it may remove it."""
+        if self.scope is not None:
+            return identity.startswith(self.scope)
+        return self.removes_base and base is not None and base.line is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +138,7 @@ class MergedImage:
     :ivar is_labelled: whether `line` has a label or a box
     :ivar aside: a person's entry that is not in the dataset afterwards
     :ivar detail: what a person should know about it
+    :ivar etag: of the image, or of the one that is gone where it is known
     """
 
     identity: str
@@ -141,6 +150,8 @@ class MergedImage:
     is_labelled: bool = False
     aside: bytes | None = None
     detail: str = ""
+    etag: str = ""
+    size_bytes: int = 0
 
     @property
     def is_removal(self) -> bool:
@@ -159,15 +170,16 @@ def merge(
 
     :param pending: manifests that runs which did not end may have sent since base was registered
     """
-    streams = [
-        ((image.identity, kind, image) for image in images)
-        for kind, images in enumerate([ours, theirs, base, *pending])
-    ]
-    for identity, group in groupby(merge_sorted(*streams, key=itemgetter(0)), key=itemgetter(0)):
+    streams: list[Iterable[_Version]] = [ours, theirs, base, *pending]
+    for identity, versions in groupby(merge_sorted(*streams, key=_identity), key=_identity):
         image = _Image(identity)
-        for _, _, version in group:
+        for version in versions:
             image.add(version)
         yield from image.merged(policy)
+
+
+_Version = OurImage | TheirEntry | BaseImage
+_identity: Callable[[_Version], str] = attrgetter("identity")
 
 
 @dataclass(slots=True)
@@ -180,7 +192,7 @@ class _Image:
     base: BaseImage | None = None
     sent: list[bytes] = field(default_factory=list)
 
-    def add(self, version: OurImage | TheirEntry | BaseImage) -> None:
+    def add(self, version: _Version) -> None:
         match version:
             case OurImage():
                 self.ours = version
@@ -222,10 +234,11 @@ class _Image:
                 line=None,
                 is_present=False,
                 aside=self.base.aside,
-                detail="removed earlier; a person's entry is kept aside",
+                etag=self.base.etag,
+                size_bytes=self.base.size_bytes,
             )
         for entry in self.theirs:
-            if not policy.is_ours(self.identity):
+            if not policy.removes(self.identity, self.base):
                 yield self._entry(entry, Outcome.OTHER, keep=True)
             elif policy.removals == "hold" and entry.is_present:
                 yield self._entry(entry, Outcome.HELD, keep=True)
@@ -245,6 +258,8 @@ class _Image:
             is_labelled=keep and theirs.is_labelled,
             aside=entry.line if is_work and outcome is Outcome.REMOVED else None,
             detail=detail,
+            etag=self.base.etag if self.base else "",
+            size_bytes=self.base.size_bytes if self.base else 0,
         )
 
     def _with(

@@ -83,6 +83,25 @@ class Reason(StrEnum):
         "KEPT_DATASET_ENTRY",
         "The dataset's entry is not what was last registered (a person's work), so it was left as it is.",
     )
+    OVERWRITTEN_DATASET_ENTRY = (
+        "OVERWRITTEN_DATASET_ENTRY",
+        "A person's work gave way to the source, as `human_edits` asked; the snapshot's `entries.manifest` has it.",
+    )
+    # after a merge with the dataset's entries
+    BOXES_DO_NOT_FIT = (
+        "BOXES_DO_NOT_FIT",
+        "The image was replaced by one of another size than its boxes were drawn on; they are kept aside in `entry` "
+        "until it fits again. Put the old image back, or draw new boxes.",
+    )
+    HELD_UNTIL_REPLACED = (
+        "HELD_UNTIL_REPLACED",
+        "Gone from the source; the entry stays until the dataset is replaced (`removals: replace`).",
+    )
+    REMOVED_AT_SOURCE = (
+        "REMOVED_AT_SOURCE",
+        "Gone from the source and from the dataset; a person's work on it is kept aside in `entry`, and comes back "
+        "with the image.",
+    )
     # dropped
     DROPPED_BY_SERVICE = (
         "DROPPED_BY_SERVICE",

@@ -6,6 +6,7 @@
     staging/<run>/…                             what the tasks of a run hand to each other
     datasets/<project>/<train|test>/
       snapshots/<snapshot id>/<project>-<train|test>.manifest  ledger.parquet  report.html  summary.json
+      exports/<run>.manifest                    the entries of a dataset before it was replaced
       current.json                              the registered snapshot
       registration.json                         journal and lease of the registration under way
 
@@ -59,12 +60,26 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """``current.json``: the snapshot that the dataset in Rekognition was last registered from."""
+    """``current.json``: the snapshot that the dataset in Rekognition was last registered from.
+
+    :ivar objects_sha256: digest of the images' keys, ETags and sizes, since a manifest does not change with every image
+    :ivar is_holding: whether the dataset holds entries of images that the source no longer has
+    :ivar dataset_updated_at: when the service says that the dataset was last changed, once it was registered; as long
+        as it says so, nobody has changed an entry
+    """
 
     snapshot_id: str
     manifest_sha256: str
     dataset_arn: str
     registered_at: datetime
+    objects_sha256: str = ""
+    is_holding: bool = False
+    dataset_updated_at: str = ""
+
+    @property
+    def as_of(self) -> datetime:
+        """The time that the snapshot is as of, in UTC."""
+        return datetime.strptime(self.snapshot_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +120,9 @@ class DatasetFolder:
     @property
     def registration(self) -> S3Uri:
         return self.folder.uri("registration.json")
+
+    def export(self, run_slug: str) -> S3Uri:
+        return self.folder.uri(f"exports/{run_slug}.manifest")
 
     @property
     def snapshots(self) -> S3FolderLocation:

@@ -8,7 +8,8 @@ from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.policy import task_of
 from include.pipelines.publication import DATASETS, publish
-from include.pipelines.registration import plan_registration, reconcile
+from include.pipelines.reconciliation import reconcile
+from include.pipelines.registration import PLAN_KEY, plan_registration
 from include.pipelines.registration_group import PLAN, RECONCILE, register
 from include.pipelines.start import check_access, validate_request
 from include.pipelines.summaries import summarize
@@ -40,11 +41,16 @@ def finish_import(
     built = task_of(build_manifest)(run, inspected)
     validated = task_of(validate_manifest)(run, built)
     plan = task_of(plan_registration, task_id=PLAN)(run, built)
-    registered = register(plan, dataset_type)
-    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(run, built, plan)
+    begun, written = register(run, built, plan, dataset_type)
+    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(
+        run,
+        built,
+        plan,
+        begun[PLAN_KEY],  # type: ignore[index]
+    )
     published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS])(
-        run, built, validated, plan, reconciled, provenance
+        run, built, validated, reconciled, provenance
     )
     validated >> plan
-    registered >> reconciled
-    task_of(summarize)(run, built, validated, plan, reconciled, published)
+    written >> reconciled
+    task_of(summarize)(run, built, validated, reconciled, published)

@@ -16,15 +16,12 @@ from typing import Any
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError, RequestError
 from include.custom_labels.labelling import FolderLabelling
-from include.custom_labels.ledger import IN_MANIFEST
+from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, ledger_pages, ledger_rows
 from include.custom_labels.local_files import (
-    LedgerRow,
     LocalFile,
     carried_page,
     check_upload_size,
     common_folder,
-    ledger_pages,
-    ledger_rows,
     merge_rows,
     refused_rows,
     sent_pages,
@@ -116,14 +113,14 @@ def assign_labels(run: dict[str, Any], staged: dict[str, Any], uploaded: dict[st
     pages = map(labelling.open_ledger, sent_pages(files, destination.prefix))
     added = [row for page in pages for row in ledger_rows(page)]
     refused = refused_rows(files, staged["place"])
-    if not any(row[4] in IN_MANIFEST for row in added):
+    if not any(row.state in IN_MANIFEST for row in added):
         raise ManifestError(
             Code.ERROR_EMPTY_MANIFEST,
             f"None of the {len(files):,} files of {staged['place']} is an image to import.",
             "Mend what the reasons say, and run again.",
-            reasons=dict(Counter(str(row[6]) for row in refused)),
+            reasons=dict(Counter(str(row.reason) for row in refused)),
         )
-    new = sorted(chain(added, refused), key=lambda row: row[0])
+    new = sorted(chain(added, refused), key=lambda row: row.key)
     rows = merge_rows(new, _carried(import_run))
     return write_shards(import_run, destination.bucket, ledger_pages(rows), place=str(destination))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
-from include.custom_labels.ledger import AT_FAULT, LedgerPage, LedgerSummary, State
+from include.custom_labels.ledger import AT_FAULT, IN_MANIFEST, LedgerPage, LedgerSummary, State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.quotas import MAX_INVALID_LINES_PERCENT
 from include.custom_labels.validation import ManifestValidator
@@ -31,10 +32,13 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     shards = sorted(inspected, key=lambda shard: shard["shard"])
     bucket = shards[0]["bucket"]
     summary = LedgerSummary()
+    objects = hashlib.sha256()
 
     def pages() -> Iterator[LedgerPage]:
         for shard in shards:
-            yield from read_ledger(import_run.s3, S3Uri.parse(shard["ledger"]))
+            for page in read_ledger(import_run.s3, S3Uri.parse(shard["ledger"])):
+                objects.update(_objects(page))
+                yield page
 
     ledger = import_run.staged("ledger.parquet")
     written = write_manifest(
@@ -52,10 +56,17 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
         "manifest": str(written.manifest.uri),
         "manifest_sha256": written.manifest.sha256,
         "manifest_size_bytes": written.manifest.size_bytes,
+        "objects_sha256": objects.hexdigest(),
         "ledger": str(ledger),
         "lines": summary.in_manifest,
         "labelled": summary.states[State.LABELLED],
     }
+
+
+def _objects(page: LedgerPage) -> bytes:
+    """What tells whether the images of a page, or their bytes, are others."""
+    rows = zip(page.states, page.objects.keys, page.objects.etags, page.objects.sizes, strict=True)
+    return "".join(f"{key}\0{etag}\0{size}\n" for state, key, etag, size in rows if state in IN_MANIFEST).encode()
 
 
 def _check_faults(summary: LedgerSummary) -> None:

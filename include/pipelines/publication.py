@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 from airflow.sdk import Asset, AssetAlias, get_current_context
 
+from include.custom_labels.ledger import State
 from include.custom_labels.locations import S3Uri
+from include.object_store.registration_journal import HeldJournal, read_journal
 from include.object_store.snapshots import (
     CurrentSnapshot,
     SnapshotSummary,
@@ -32,7 +34,6 @@ def publish(
     run: dict[str, Any],
     built: dict[str, Any],
     validated: dict[str, Any],
-    plan: dict[str, Any],
     reconciled: dict[str, Any],
     provenance: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def publish(
     The event is sent only when the dataset's content is another than before: what it starts costs money.
     """
     import_run = ImportRun.from_json(run)
+    plan = msgspec.convert(reconciled["plan"], Plan)
     summary = publish_snapshot(
         import_run.s3,
         import_run.dataset,
@@ -50,7 +52,9 @@ def publish(
         images=built["lines"],
         details={
             "request": import_run.request.to_json(),
-            "registration": plan,
+            "origin": import_run.request.origin,
+            "bucket": built["bucket"],
+            "registration": plan.to_json(),
             "dataset_arn": reconciled["dataset_arn"],
             "dataset_stats": reconciled["dataset_stats"],
             "states": reconciled["states"],
@@ -60,9 +64,8 @@ def publish(
             **({"provenance": provenance} if provenance else {}),
         },
     )
-    changed = False
-    if msgspec.convert(plan, Plan).action != "build_only":
-        changed = _make_current(import_run, summary, reconciled["dataset_arn"])
+    changed = reconciled["dataset_arn"] != "" and _make_current(import_run, built, summary, reconciled)
+    _release(import_run)
     if changed:
         _send_event(import_run, summary, reconciled)
     log.info("Snapshot %s of %s images, %s", summary.snapshot_id, summary.images, "new" if changed else "no change")
@@ -79,19 +82,31 @@ def _stored(uri: str, sha256: str, size_bytes: int) -> StoredObject:
     return StoredObject(uri=S3Uri.parse(uri), size_bytes=size_bytes, etag="", version_id=None, sha256=sha256)
 
 
-def _make_current(run: ImportRun, summary: SnapshotSummary, dataset_arn: str) -> bool:
+def _make_current(run: ImportRun, built: dict[str, Any], summary: SnapshotSummary, reconciled: dict[str, Any]) -> bool:
     """Name the registered snapshot; False where the registered content is the same already."""
     found = read_current(run.s3, run.dataset)
-    if found and (found[0].manifest_sha256, found[0].dataset_arn) == (summary.manifest_sha256, dataset_arn):
-        return False
     current = CurrentSnapshot(
         snapshot_id=summary.snapshot_id,
         manifest_sha256=summary.manifest_sha256,
-        dataset_arn=dataset_arn,
+        dataset_arn=reconciled["dataset_arn"],
         registered_at=utc_now(),
+        objects_sha256=built["objects_sha256"],
+        is_holding=State.HELD in reconciled["states"],
+        dataset_updated_at=reconciled["dataset_updated_at"],
     )
     write_current(run.s3, run.dataset, current, expected_etag=found[1] if found else None)
-    return True
+    before = found[0] if found else None
+    return before is None or (before.manifest_sha256, before.dataset_arn) != (
+        current.manifest_sha256,
+        current.dataset_arn,
+    )
+
+
+def _release(run: ImportRun) -> None:
+    """End the lease, where this run took it: nothing is under way any more."""
+    lease = read_journal(run.s3, run.dataset).lease
+    if lease and lease.holder == run.holder:
+        HeldJournal.resume(run.s3, run.dataset, run.holder).commit()
 
 
 def _send_event(run: ImportRun, summary: SnapshotSummary, reconciled: dict[str, Any]) -> None:

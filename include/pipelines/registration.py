@@ -1,264 +1,336 @@
-"""The gate before the first write to Rekognition, and the reconciliation after the last."""
+"""What registration is going to do, decided by a three-way merge, and the journal around doing it.
+
+``plan_registration`` only reads. Between it and ``begin_registration``, which takes the dataset's lease, a person may
+have been asked; what they were asked about still has to be true then.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowRuntimeError
 
-from include.custom_labels.errors import DatasetConflictError
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary, State
-from include.custom_labels.line_rules import check_line
+from include.custom_labels.errors import DatasetConflictError, ManifestError
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.reasons import Reason
-from include.custom_labels.update_plan import Decision, Entry, UpdatePlan, read_entries, read_entry
-from include.object_store.snapshots import read_current
-from include.object_store.streams import ObjectWriter, put_json, read_json, read_lines
-from include.object_store.tables import read_ledger, write_ledger
-from include.pipelines.runs import ImportRun
-from include.pipelines.steps import Progress, step
+from include.custom_labels.merge import Outcome
+from include.custom_labels.validation import ManifestValidator
+from include.object_store.registration_journal import HeldJournal, Holder, Journal, Replacement, read_journal
+from include.object_store.snapshots import CurrentSnapshot, read_current
+from include.object_store.streams import ObjectWriter, copy_object, read_chunks
+from include.pipelines.dataset_merge import (
+    JSON_LINES,
+    MergeResult,
+    export_entries,
+    ledger_outcomes,
+    merge_dataset,
+    with_export,
+)
+from include.pipelines.runs import ImportRun, utc_now
+from include.pipelines.steps import step
+from include.rekognition.errors import RekognitionDatasetFailedError
 
-Action = Literal["build_only", "create", "recreate", "update", "unchanged"]
+Action = Literal["build_only", "superseded", "create", "recreate", "update", "replace", "unchanged"]
 
-_SAMPLE_SIZE = 5
+WRITES: frozenset[Action] = frozenset({"create", "recreate", "update", "replace"})
+"""Actions that change the dataset, for which the run takes its lease."""
+
+PLAN_KEY = "plan"
+"""XCom key of the plan as it is carried out."""
+
+_MAX_PENDING = 10
+_WAITER_OF_STATUS = {
+    "CREATE_IN_PROGRESS": "dataset_created",
+    "UPDATE_IN_PROGRESS": "dataset_updated",
+    "DELETE_IN_PROGRESS": "dataset_deleted",
+}
+_WAITER_DELAY_S = 5
+_WAITER_MAX_ATTEMPTS = 1440
 
 log = logging.getLogger(__name__)
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan was made from; a plan is stale once any of it is different.
+
+    :ivar dataset_updated_at: when the service says that the dataset was last changed
+    """
+
+    dataset_arn: str = ""
+    dataset_updated_at: str = ""
+    current: CurrentSnapshot | None = None
+    journal: Journal = Journal()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What registration is going to do.
 
     :ivar dataset_arn: of the dataset that exists; empty where there is none
+    :ivar manifest: ``s3://`` address of the lines to create a dataset from
     :ivar changes: ``s3://`` address of the lines to send to a dataset that exists
-    :ivar sent: their number, or that of all lines where the dataset is created
-    :ivar kept: ``s3://`` address of the source-refs of entries that are left to people
-    :ivar others: entries of another origin
+    :ivar sent: number of lines that are sent either way
+    :ivar outcomes: ``s3://`` address of what the ledger has to say beyond the source, empty where there is nothing
+    :ivar totals: images by outcome of the merge
+    :ivar entries: entries that the dataset has afterwards; -1 where that was not looked up
+    :ivar labelled: how many of them have a label or a box
     """
 
     action: Action
     project: str
     dataset_arn: str = ""
+    manifest: str = ""
     changes: str = ""
     sent: int = 0
-    kept: str = ""
-    others: int = 0
+    outcomes: str = ""
+    totals: dict[str, int] = {}
+    entries: int = -1
+    labelled: int = -1
+    removals: int = 0
+    removed_digest: str = ""
+    size_bytes: int = 0
+    fingerprint: Fingerprint = Fingerprint()
 
-
-class KeptEntry(msgspec.Struct, frozen=True):
-    """:ivar is_labelled: whether the dataset's own entry has a label or a box"""
-
-    source_ref: str
-    is_labelled: bool
+    def to_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
 
 
 @step
 def plan_registration(run: dict[str, Any], built: dict[str, Any]) -> dict[str, Any]:
-    """Compare the manifest with the dataset that exists, and decide what to send; nothing is written to Rekognition.
+    """Merge the manifest with the dataset that exists, and decide what to send; nothing is written to Rekognition.
 
     New images, and entries whose labels only this project has changed, are sent. Entries that a person changed are
-    kept. Fails when the dataset is busy, or holds images that the folder no longer has.
+    kept. Where images were removed, the dataset is going to be replaced. Fails when the dataset is busy.
     """
     import_run = ImportRun.from_json(run)
-    plan = _plan(import_run, built)
+    plan = make_plan(import_run, built, read_journal(import_run.s3, import_run.dataset))
     log.info("Registration: %s, %s lines to send.", plan.action, f"{plan.sent:,}")
-    plain: dict[str, Any] = msgspec.to_builtins(plan)
-    return plain
+    return plan.to_json()
 
 
-def _plan(run: ImportRun, built: dict[str, Any]) -> Plan:
-    project, lines = run.request.project, built["lines"]
+def make_plan(run: ImportRun, built: dict[str, Any], journal: Journal) -> Plan:
+    """The plan for the dataset as it is now.
+
+    :raises DatasetConflictError: DATASET_BUSY
+    """
+    project = run.request.project
     if not run.request.register:
         return Plan(action="build_only", project=project)
-    dataset = run.rekognition.find_dataset(project, run.dataset_type)
-    if dataset is None:
-        return Plan(action="create", project=project, sent=lines)
+    found = read_current(run.s3, run.dataset)
+    current = found[0] if found else None
+    if current and is_superseded(run, current):
+        log.info("The dataset is registered as of %s already, which is later.", current.as_of.isoformat())
+        return Plan(action="superseded", project=project)
+    dataset = _settled(run, journal)
+    if dataset is None or dataset["Status"] == "CREATE_FAILED":
+        return _plan_creation(run, built, journal, current, dataset)
+    return _plan_update(run, built, journal, current, dataset["DatasetArn"])
+
+
+def is_superseded(run: ImportRun, current: CurrentSnapshot) -> bool:
+    """Whether the dataset is registered as of a later time, which only a person may go back from."""
+    return run.run_type in ("scheduled", "backfill") and run.as_of < current.as_of
+
+
+def _settled(run: ImportRun, journal: Journal) -> dict[str, Any] | None:
+    """The dataset, once what an unfinished run of this project began has ended."""
+    dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
+    if dataset is None or not dataset["Status"].endswith("_IN_PROGRESS"):
+        return dataset
     arn, status = dataset["DatasetArn"], dataset["Status"]
-    if status == "CREATE_FAILED":
-        # Such a dataset has no entries; it only occupies the place.
-        log.warning("The dataset that failed to be created is replaced: %s", dataset.get("StatusMessage"))
-        return Plan(action="recreate", project=project, dataset_arn=arn, sent=lines)
-    if status.endswith("_IN_PROGRESS"):
+    if not journal.pending:
         raise DatasetConflictError(
             "DATASET_BUSY",
-            f"The {run.request.dataset_type} dataset of {project} is in {status}.",
+            f"The {run.request.dataset_type} dataset of {run.request.project} is in {status}.",
             "Wait until whoever works on it has finished, then run again.",
             dataset_arn=arn,
         )
-    return _plan_update(run, built, arn)
+    log.info("An earlier run did not end: waiting for what it began, %s.", status)
+    try:
+        run.rekognition.wait(_WAITER_OF_STATUS[status], arn, _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
+    except RekognitionDatasetFailedError as error:
+        log.warning("It failed: %s", error)
+    return run.rekognition.find_dataset(run.request.project, run.dataset_type)
 
 
-def _plan_update(run: ImportRun, built: dict[str, Any], dataset_arn: str) -> Plan:
-    theirs = _dataset_entries(run, dataset_arn)
-    plan = UpdatePlan(theirs, _base_entries(run), run.request.scope)
-    changes, kept_uri = run.staged("changes.manifest"), run.staged("kept.json")
-    sent = 0
-    kept: list[KeptEntry] = []
-    with ObjectWriter(run.s3, changes, content_type="application/jsonlines") as writer:
-        for line in read_lines(run.s3, S3Uri.parse(built["manifest"])):
-            source_ref, ours = read_entry(line)
-            decision = plan.decide(source_ref, ours)
-            if decision is Decision.SEND and not _is_faulty_already(line, ours, theirs.get(source_ref)):
-                writer.write(line + b"\n")
-                sent += 1
-            elif decision is Decision.KEEP:
-                kept.append(KeptEntry(source_ref, theirs[source_ref].is_labelled))
-    _check_removed(run, plan.removed(), dataset_arn)
-    put_json(run.s3, kept_uri, kept)
+def _plan_creation(
+    run: ImportRun,
+    built: dict[str, Any],
+    journal: Journal,
+    current: CurrentSnapshot | None,
+    failed: dict[str, Any] | None,
+) -> Plan:
+    """The dataset is not there, or failed to be created: then it has no entries, and occupies the place."""
+    if failed is not None:
+        log.warning("The dataset that failed to be created is replaced: %s", failed.get("StatusMessage"))
+    merged = merge_dataset(run, built, with_export(run, [], journal), journal, current)
+    # The built manifest is the same thing, unless there is a person's work from before.
+    manifest = built["manifest"] if merged.totals.keys() <= {Outcome.NEW} else merged.manifest
+    arn = failed["DatasetArn"] if failed else ""
+    fingerprint = Fingerprint(dataset_arn=arn, current=current, journal=_without_lease(journal))
+    action: Action = "recreate" if failed else "create"
+    return _plan(run, action, merged, arn, fingerprint, manifest=manifest, sent=merged.entries)
+
+
+def _plan_update(
+    run: ImportRun, built: dict[str, Any], journal: Journal, current: CurrentSnapshot | None, arn: str
+) -> Plan:
+    fingerprint = Fingerprint(
+        dataset_arn=arn,
+        dataset_updated_at=updated_at(run, arn),
+        current=current,
+        journal=_without_lease(journal),
+    )
+    if current and _is_untouched(run, built, fingerprint, current):
+        return Plan(
+            action="unchanged",
+            project=run.request.project,
+            dataset_arn=arn,
+            outcomes=_carried_outcomes(run, current),
+            fingerprint=fingerprint,
+        )
+    entries = with_export(run, export_entries(run, arn), journal)
+    merged = merge_dataset(run, built, entries, journal, current)
+    if merged.removals:
+        return _plan(run, "replace", merged, arn, fingerprint, manifest=merged.manifest, sent=merged.entries)
+    return _plan(run, "update" if merged.sent else "unchanged", merged, arn, fingerprint, sent=merged.sent)
+
+
+def _plan(
+    run: ImportRun,
+    action: Action,
+    merged: MergeResult,
+    arn: str,
+    fingerprint: Fingerprint,
+    *,
+    sent: int,
+    manifest: str = "",
+) -> Plan:
     return Plan(
-        action="update" if sent else "unchanged",
+        action=action,
         project=run.request.project,
-        dataset_arn=dataset_arn,
-        changes=str(changes),
+        dataset_arn=arn,
+        manifest=manifest,
+        changes=merged.changes,
         sent=sent,
-        kept=str(kept_uri),
-        others=plan.others(),
+        outcomes=merged.outcomes,
+        totals=merged.totals,
+        entries=merged.entries,
+        labelled=merged.labelled,
+        removals=merged.removals,
+        removed_digest=merged.removed_digest,
+        size_bytes=merged.size_bytes,
+        fingerprint=fingerprint,
     )
 
 
-def _is_faulty_already(line: bytes, ours: Entry, theirs: Entry | None) -> bool:
-    """Whether the dataset has this very line with the errors that it has by itself: sending it mends nothing.
+def updated_at(run: ImportRun, arn: str) -> str:
+    """When the service says that the dataset was last changed."""
+    moment: str = run.rekognition.describe_dataset(arn)["LastUpdatedTimestamp"].isoformat()
+    return moment
 
-    A copy of a dataset holds such lines, and Rekognition refuses a batch that has more than 20 % of them.
+
+def _without_lease(journal: Journal) -> Journal:
+    return msgspec.structs.replace(journal, lease=None)
+
+
+def _is_untouched(run: ImportRun, built: dict[str, Any], now: Fingerprint, current: CurrentSnapshot) -> bool:
+    """Whether neither the source nor anyone in the dataset has changed anything since it was registered."""
+    return (
+        run.request.human_edits == "keep"
+        and now.journal == Journal()
+        and (current.manifest_sha256, current.objects_sha256) == (built["manifest_sha256"], built["objects_sha256"])
+        and (current.dataset_arn, current.dataset_updated_at) == (now.dataset_arn, now.dataset_updated_at)
+        and not (run.request.removals == "replace" and current.is_holding)
+    )
+
+
+def _carried_outcomes(run: ImportRun, current: CurrentSnapshot) -> str:
+    uri = run.staged("outcomes.jsonl")
+    with ObjectWriter(run.s3, uri, content_type=JSON_LINES) as writer:
+        for outcome in ledger_outcomes(run, current):
+            writer.write(msgspec.json.encode(outcome) + b"\n")
+    return str(uri)
+
+
+def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_ended: Callable[[Holder], bool]) -> Plan:
+    """Take the dataset's lease, make sure that the plan still holds, and write down what is about to be done.
+
+    :returns: the plan to carry out, which differs from the given one where people worked on the dataset meanwhile
+    :raises DatasetConflictError: DATASET_LEASED, DATASET_BUSY, or REMOVALS_CHANGED
+    :raises ManifestError: Rekognition would refuse the replacement
     """
-    if theirs is None or theirs.content != ours.content:
+    if plan.action not in WRITES:
+        return plan
+    held = HeldJournal.take(run.s3, run.dataset, run.holder, now=utc_now(), has_ended=has_ended)
+    fresh = _refreshed(run, built, plan, held.journal)
+    if fresh.action not in WRITES:
+        return fresh
+    if fresh.manifest and fresh.manifest != built["manifest"]:
+        _validate_replacement(run, fresh)
+    replacement = held.journal.replacement
+    if fresh.action == "replace":
+        export = run.dataset.export(run.slug)
+        copy_object(run.s3, run.staged("entries.manifest"), export)
+        count = run.rekognition.describe_dataset(fresh.dataset_arn)["DatasetStats"]["TotalEntries"]
+        replacement = Replacement(dataset_arn=fresh.dataset_arn, entries=str(export), count=count)
+    elif fresh.action == "update":
+        # The dataset is there, with all that an earlier export may have of it.
+        replacement = None
+    pending = tuple(uri for uri in held.journal.pending if uri != built["manifest"])
+    held.write(pending=(*pending, built["manifest"])[-_MAX_PENDING:], replacement=replacement)
+    return fresh
+
+
+def _refreshed(run: ImportRun, built: dict[str, Any], plan: Plan, journal: Journal) -> Plan:
+    """The plan, or a new one where the dataset, its journal or its snapshot is not what the plan was made from."""
+    fresh = make_plan(run, built, journal) if _is_stale(run, plan, journal) else plan
+    if fresh.removed_digest != plan.removed_digest:
+        raise DatasetConflictError(
+            "REMOVALS_CHANGED",
+            f"The dataset was changed after this run was planned: {fresh.removals:,} entries would be removed now, "
+            f"and {plan.removals:,} when it was planned.",
+            "Run again, so that the removals are checked again.",
+        )
+    return fresh
+
+
+def _is_stale(run: ImportRun, plan: Plan, journal: Journal) -> bool:
+    dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
+    arn = dataset["DatasetArn"] if dataset else ""
+    found = read_current(run.s3, run.dataset)
+    exists = dataset is not None and dataset["Status"] != "CREATE_FAILED"
+    return plan.fingerprint != Fingerprint(
+        dataset_arn=arn,
+        dataset_updated_at=updated_at(run, arn) if exists else "",
+        current=found[0] if found else None,
+        journal=_without_lease(journal),
+    )
+
+
+def _validate_replacement(run: ImportRun, plan: Plan) -> None:
+    """:raises ManifestError: Rekognition would refuse the manifest, before anything is deleted for it"""
+    validator = ManifestValidator(region=run.region, dataset_type=run.dataset_type)
+    for chunk in read_chunks(run.s3, S3Uri.parse(plan.manifest)):
+        validator.feed(chunk)
+    result = validator.finish()
+    if not result.is_usable:
+        first = next(each for each in result.report if each.code.severity == "error" and "dataset" in each.code.phases)
+        raise ManifestError(
+            first.code,
+            f"The replacement of the dataset would be refused: {first.message} {first.detail}".strip(),
+            f"{first.next_step} Nothing was deleted. The replacement: {plan.manifest}",
+        )
+
+
+def has_ended(holder: Holder) -> bool:
+    """Whether Airflow knows the run and that it has ended; False for a run of another Airflow."""
+    try:
+        state: str = get_current_context()["ti"].get_dagrun_state(dag_id=holder.dag_id, run_id=holder.run_id)
+    except AirflowRuntimeError as error:
+        log.warning("Airflow does not know the run that holds the lease: %s", error)
         return False
-    return any(problem.code.severity == "error" for problem in check_line(line).problems)
-
-
-def _check_removed(run: ImportRun, removed: list[str], dataset_arn: str) -> None:
-    if not removed:
-        return
-    samples = ", ".join(removed[:_SAMPLE_SIZE])
-    raise DatasetConflictError(
-        "IMAGES_REMOVED",
-        f"The dataset holds {len(removed):,} images that this import no longer has, such as {samples}.",
-        "Rekognition cannot remove entries: put the images back, or export the dataset's entries, delete the "
-        "dataset and run again. Nothing was changed.",
-        dataset_arn=dataset_arn,
-        removed=len(removed),
-    )
-
-
-def _dataset_entries(run: ImportRun, dataset_arn: str) -> dict[str, Entry]:
-    total = run.rekognition.describe_dataset(dataset_arn)["DatasetStats"]["TotalEntries"]
-    return read_entries(_encoded(run, dataset_arn, total))
-
-
-def _encoded(run: ImportRun, dataset_arn: str, total: int) -> Iterator[bytes]:
-    progress = Progress("dataset entries read", total)
-    for count, entry in enumerate(run.rekognition.iterate_dataset_entries(dataset_arn), start=1):
-        yield entry.encode()
-        progress(count)
-
-
-def _base_entries(run: ImportRun) -> dict[str, Entry]:
-    """The entries of the snapshot that was last registered; none before the first registration."""
-    current = read_current(run.s3, run.dataset)
-    if current is None:
-        return {}
-    return read_entries(read_lines(run.s3, run.dataset.snapshot(current[0].snapshot_id).manifest))
-
-
-@step
-def reconcile(run: dict[str, Any], built: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """Compare the dataset's counts with what was sent, look up every difference, and close the ledger."""
-    import_run = ImportRun.from_json(run)
-    decided = msgspec.convert(plan, Plan)
-    stats: dict[str, int] = {}
-    dataset_arn = ""
-    closing = _Closing(built["bucket"])
-    if decided.action != "build_only":
-        dataset = import_run.rekognition.find_dataset(decided.project, import_run.dataset_type)
-        if dataset is None:
-            raise DatasetConflictError(
-                "DATASET_VANISHED",
-                f"The {import_run.request.dataset_type} dataset of {decided.project} is gone.",
-                "Someone deleted it during this run; run again to create it.",
-            )
-        dataset_arn = dataset["DatasetArn"]
-        stats = import_run.rekognition.describe_dataset(dataset_arn)["DatasetStats"]
-        if decided.kept:
-            closing.kept = {entry.source_ref: entry for entry in _kept(import_run, decided.kept)}
-        if _differs(stats, built, decided):
-            log.warning("The dataset's counts %s are not those that were sent; its entries are looked up.", stats)
-            closing.entries = _dataset_entries(import_run, dataset_arn)
-        closing.is_registered = True
-    summary = LedgerSummary()
-
-    def closed() -> Iterator[LedgerPage]:
-        for page in read_ledger(import_run.s3, S3Uri.parse(built["ledger"])):
-            moved = closing.close(page)
-            summary.add(moved)
-            yield moved
-
-    ledger = write_ledger(import_run.s3, import_run.staged("closed-ledger.parquet"), closed())
-    return {
-        "dataset_arn": dataset_arn,
-        "dataset_stats": stats,
-        "ledger": {"uri": str(ledger.uri), "sha256": ledger.sha256, "size_bytes": ledger.size_bytes},
-        "states": {str(state): count for state, count in summary.states.items()},
-        "reasons": [
-            {
-                "state": str(state),
-                "reason": str(reason),
-                "count": count,
-                "what_to_do": reason.explanation,
-                "samples": [{"key": key, "detail": detail} for key, detail in summary.samples[state, reason]],
-            }
-            for (state, reason), count in sorted(summary.reasons.items())
-        ],
-        "images_per_label": dict(sorted(summary.images_per_label.items())),
-    }
-
-
-def _kept(run: ImportRun, uri: str) -> list[KeptEntry]:
-    found = read_json(run.s3, S3Uri.parse(uri), list[KeptEntry])
-    if found is None:
-        raise RuntimeError(f"{uri} is gone")
-    return found[0]
-
-
-def _differs(stats: dict[str, int], built: dict[str, Any], plan: Plan) -> bool:
-    if stats.get("ErrorEntries", 0) or stats["TotalEntries"] != built["lines"] + plan.others:
-        return True
-    # What people or other imports labelled is not known without listing, so only a fresh dataset is held to it.
-    return plan.action in ("create", "recreate") and stats["LabeledEntries"] != built["labelled"]
-
-
-class _Closing:
-    """The last move of each ledger row.
-
-    :ivar entries: the dataset's entries, where its counts gave reason to look them up
-    """
-
-    def __init__(self, bucket: str) -> None:
-        self.is_registered = False
-        self.kept: dict[str, KeptEntry] = {}
-        self.entries: dict[str, Entry] | None = None
-        self._bucket = bucket
-
-    def close(self, page: LedgerPage) -> LedgerPage:
-        if not self.is_registered:
-            return page
-        moved = replace(page, states=list(page.states), reasons=list(page.reasons), details=list(page.details))
-        for at, state in enumerate(page.states):
-            if state in IN_MANIFEST:
-                self._close_row(moved, at, f"s3://{self._bucket}/{page.objects.keys[at]}")
-        return moved
-
-    def _close_row(self, page: LedgerPage, at: int, source_ref: str) -> None:
-        entry = self.entries.get(source_ref) if self.entries is not None else None
-        if self.entries is not None and entry is None:
-            page.states[at], page.reasons[at] = State.DROPPED, Reason.DROPPED_BY_SERVICE
-        elif entry is not None and entry.errors and page.reasons[at] is not Reason.ERRORS_AT_SOURCE:
-            page.states[at], page.reasons[at] = State.DROPPED, Reason.ENTRY_ERROR
-            page.details[at] = ", ".join(entry.errors)
-        elif source_ref in self.kept:
-            page.states[at] = State.REGISTERED if self.kept[source_ref].is_labelled else State.UNLABELLED
-            page.reasons[at] = Reason.KEPT_DATASET_ENTRY
-            page.details[at] = f"the folder says {page.labels[at]!r}"
-        elif page.states[at] is State.LABELLED:
-            page.states[at] = State.REGISTERED
+    return state in ("success", "failed")

@@ -16,6 +16,7 @@ from botocore.config import Config
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import DatasetType
+from include.object_store.registration_journal import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
 from include.pipelines.requests import (
@@ -47,12 +48,16 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Goes from task to task as JSON; hooks, S3 and the workspace are made when they are first used.
 
     :ivar as_of: UTC
-    :ivar slug: the run's id as a folder name
+    :ivar slug: Dag and run as one folder name: Dags with the same schedule have runs of the same id
+    :ivar holder: the Dag run, which may hold the lease on a dataset
+    :ivar run_type: Airflow's, such as ``manual``, ``scheduled`` or ``backfill``
     """
 
     request: Request
     as_of: datetime
     slug: str
+    holder: Holder
+    run_type: str = "manual"
 
     @classmethod
     def of(cls, request_type: type[ImportRequest], params: Mapping[str, Any], context: Mapping[str, Any]) -> Self:
@@ -64,7 +69,9 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return cls(
             request=request,  # type: ignore[arg-type]
             as_of=run_as_of(request, context),
-            slug=run_slug(context["dag_run"].run_id),
+            slug=run_slug(f"{context['dag_run'].dag_id}.{context['dag_run'].run_id}"),
+            holder=Holder(context["dag_run"].dag_id, context["dag_run"].run_id),
+            run_type=str(context["dag_run"].run_type),
         )
 
     @classmethod

@@ -29,7 +29,6 @@ def summarize(
     run: dict[str, Any],
     built: dict[str, Any],
     validated: dict[str, Any],
-    plan: dict[str, Any],
     reconciled: dict[str, Any],
     published: dict[str, Any],
 ) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def summarize(
     summary = {
         "project": import_run.request.project,
         "dataset_type": import_run.request.dataset_type,
-        "action": plan["action"],
+        "action": reconciled["plan"]["action"],
         "dataset_arn": reconciled["dataset_arn"],
         "as_of": import_run.as_of.isoformat(),
         **published,

@@ -17,6 +17,7 @@ Errors of the Rekognition dataset operations, and the one place where AWS's erro
     ├── RekognitionResourceExistsError      the project name or the dataset slot is taken
     ├── RekognitionResourceInUseError       another operation holds the project or dataset
     ├── RekognitionResourceNotReadyError    the dataset is not usable yet
+    ├── RekognitionDatasetChangedError      the dataset is not what it was when it was exported
     ├── RekognitionEntryTooLargeError       one JSON line does not fit into a request
     ├── RekognitionDatasetFailedError       the dataset ended in CREATE_FAILED or UPDATE_FAILED
     ├── RekognitionUnexpectedStatusError    a status from which the awaited one is never reached
@@ -198,6 +199,13 @@ class RekognitionManifestChangedError(RekognitionS3ObjectError):
 
     code = "REKOGNITION_MANIFEST_CHANGED"
     next_step = "Run the task again: it sends the new manifest from its beginning. Write manifests to new keys."
+
+
+class RekognitionDatasetChangedError(RekognitionDatasetError):
+    """The dataset was changed after its entries had been exported, and is therefore not deleted."""
+
+    code = "REKOGNITION_DATASET_CHANGED"
+    next_step = "Export its entries again, then delete it. Nothing was deleted."
 
 
 class RekognitionResourceNotFoundError(RekognitionDatasetError):

@@ -22,6 +22,7 @@ from include.rekognition.entry_batches import (
     split_s3_uri,
 )
 from include.rekognition.errors import (
+    RekognitionDatasetChangedError,
     RekognitionDatasetError,
     RekognitionManifestChangedError,
     RekognitionResourceExistsError,
@@ -439,23 +440,35 @@ class RekognitionDeleteDatasetOperator(RekognitionBaseOperator):
     :param dataset_arn: The ARN of the dataset. (templated)
     :param if_missing: What to do when there is no such dataset: ``fail``, or ``skip`` when it may have been deleted
         by an earlier try. (default: fail)
+    :param updated_at: The dataset's ``LastUpdatedTimestamp`` in ISO format when its entries were exported: it is not
+        deleted when it was changed since. Empty to delete it in any case. (templated)
     :return: The ARN of the dataset.
 
     With ``wait_for_completion`` the dataset is gone when the task ends, and another of its type can be created.
     The parameters for waiting and for AWS are those of :class:`RekognitionBaseOperator`.
     """
 
-    template_fields: Sequence[str] = aws_template_fields("dataset_arn")
+    template_fields: Sequence[str] = aws_template_fields("dataset_arn", "updated_at")
     operator_extra_links = (RekognitionProjectLink(),)
 
-    def __init__(self, *, dataset_arn: str, if_missing: Literal["fail", "skip"] = "fail", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        dataset_arn: str,
+        if_missing: Literal["fail", "skip"] = "fail",
+        updated_at: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         _check_choice("if_missing", if_missing)
         self.dataset_arn = dataset_arn
         self.if_missing = if_missing
+        self.updated_at = updated_at
 
     def execute(self, context: Context) -> str:
         try:
+            if self.updated_at:
+                self._check_unchanged()
             with translated_errors(self.dataset_arn):
                 self.hook.conn.delete_dataset(DatasetArn=self.dataset_arn)
         except RekognitionResourceNotFoundError:
@@ -467,6 +480,16 @@ class RekognitionDeleteDatasetOperator(RekognitionBaseOperator):
         self._persist_link(context, RekognitionProjectLink, project_name_of(self.dataset_arn))
         self._await(RekognitionDatasetDeletedTrigger, self.dataset_arn)
         return self.dataset_arn
+
+    def _check_unchanged(self) -> None:
+        description = self.hook.describe_dataset(self.dataset_arn)
+        updated_at = description["LastUpdatedTimestamp"].isoformat()
+        # The deletion itself changes the timestamp, and a task may be run again after its worker died.
+        if updated_at != self.updated_at and description["Status"] != "DELETE_IN_PROGRESS":
+            raise RekognitionDatasetChangedError(
+                detail=f"It was changed at {updated_at}, after it had been exported as of {self.updated_at}.",
+                resource=self.dataset_arn,
+            )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         dataset_arn: str = self._validated(event)["dataset_arn"]

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from include.custom_labels.errors import RequestError
-from include.custom_labels.ledger import State
+from include.custom_labels.ledger import LedgerRow, State, ledger_pages, ledger_rows
 from include.custom_labels.local_files import (
     IMAGES_PER_BATCH,
-    LedgerRow,
     LocalFile,
     batches,
     carried_page,
@@ -24,8 +23,6 @@ from include.custom_labels.local_files import (
     common_folder,
     judge_content,
     judge_name,
-    ledger_pages,
-    ledger_rows,
     merge_rows,
     name_fault,
     refused_rows,
@@ -205,12 +202,12 @@ def test_the_common_folder_contains_all_and_no_deeper_one_does(keys: list[str]) 
 
 
 def row(key: str, state: State, label: str | None, reason: Reason, *, width: int = 0) -> LedgerRow:
-    return (key, 5, "e", "2026-11-22T20:00:00", state, label, reason, "", width, width, None)
+    return LedgerRow(key, 5, "e", "2026-11-22T20:00:00", state, label, reason, "", width, width)
 
 
 def test_rows_and_pages_are_each_others_inverse() -> None:
     rows = [row(f"{number:04}", State.LABELLED, "echo", Reason.IN_FOLDER) for number in range(1001)]
-    rows[3] = (*rows[3][:10], b"{}\n")
+    rows[3] = rows[3]._replace(entry=b"{}\n")
     pages = list(ledger_pages(rows))
     assert [len(page) for page in pages] == [1000, 1]
     assert [page.entries is None for page in pages] == [False, True]
@@ -227,7 +224,7 @@ def test_only_what_was_registered_is_carried_over() -> None:
         row("f", State.QUARANTINED, None, Reason.EMPTY_OBJECT),
     ]
     (page,) = ledger_pages(rows)
-    assert [(each[0], each[4], each[5], each[6], each[8]) for each in carried_page(page)] == [
+    assert [(each.key, each.state, each.label, each.reason, each.width) for each in carried_page(page)] == [
         ("a", State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT, 64),
         ("b", State.UNLABELLED, None, Reason.IN_LAST_SNAPSHOT, 64),
         ("e", State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT, 64),
@@ -248,7 +245,7 @@ def test_an_image_keeps_its_label_and_gets_one_where_it_has_none() -> None:
         row("c", State.UNLABELLED, None, Reason.AUTOMATIC_LABELING_OFF),
     ]
     merged = list(merge_rows(new, carried))
-    assert [(each[0], each[5], each[6], each[7]) for each in merged] == [
+    assert [(each.key, each.label, each.reason, each.detail) for each in merged] == [
         ("a", "echo", Reason.IN_LAST_SNAPSHOT, "in this import: AUTOMATIC_LABELING_OFF"),
         ("b", "echo", Reason.IN_LAST_SNAPSHOT, "in this import: IN_FOLDER"),
         ("bb", "spot", Reason.IN_FOLDER, ""),
@@ -263,7 +260,7 @@ def test_merged_rows_are_in_order_and_complete(new: set[str], carried: set[str])
         [row(key, State.UNLABELLED, None, Reason.AUTOMATIC_LABELING_OFF) for key in sorted(new)],
         [row(key, State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT) for key in sorted(carried)],
     )
-    keys = [each[0] for each in merged]
+    keys = [each.key for each in merged]
     assert set(keys) == new | carried
     assert all(before < after for before, after in pairwise(keys))
 
@@ -275,7 +272,7 @@ def test_each_refused_file_is_one_row_in_order() -> None:
         LocalFile(name="c.png").refused(Reason.EMPTY_OBJECT),
         LocalFile(name="d.png").sent("uploaded", etag="e", written=""),
     ]
-    assert [(each[0], each[4], each[6], each[7]) for each in refused_rows(files, "/mnt/")] == [
+    assert [(each.key, each.state, each.reason, each.detail) for each in refused_rows(files, "/mnt/")] == [
         ("/mnt/a.png", State.REJECTED, Reason.NAME_TAKEN, "x"),
         ("/mnt/b.txt", State.SKIPPED, Reason.NOT_AN_IMAGE_NAME, ""),
         ("/mnt/c.png", State.QUARANTINED, Reason.EMPTY_OBJECT, ""),

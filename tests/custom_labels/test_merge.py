@@ -14,8 +14,8 @@ from include.custom_labels.merge import (
     BaseImage,
     MergedImage,
     MergePolicy,
-    Outcome,
     OurImage,
+    Outcome,
     TheirEntry,
     describe,
     merge,
@@ -61,14 +61,10 @@ ERROR = {"cl-errors": [{"code": "ERROR_INVALID_IMAGE", "message": "The image is 
 IDENTITY = f"{FOLDER}a.png"
 
 
-def is_ours(identity: str) -> bool:
-    return identity.startswith(FOLDER)
-
-
 def policy(
     human_edits: Literal["keep", "overwrite"] = "keep", removals: Literal["replace", "hold"] = "replace"
 ) -> MergePolicy:
-    return MergePolicy(human_edits=human_edits, removals=removals, is_ours=is_ours)
+    return MergePolicy(human_edits=human_edits, removals=removals, scope=FOLDER)
 
 
 def one(
@@ -154,6 +150,22 @@ def test_entries_of_other_origin_stay() -> None:
     assert (merged.outcome, merged.line, merged.is_sent) == (Outcome.OTHER, entry.line, False)
 
 
+@pytest.mark.parametrize(
+    ("removes_base", "base", "outcome"),
+    [
+        (True, based(line("echo")), Outcome.REMOVED),
+        (True, None, Outcome.OTHER),
+        (False, based(line("echo")), Outcome.OTHER),
+    ],
+)
+def test_without_a_scope_an_import_removes_what_it_brought(
+    removes_base: bool, base: BaseImage | None, outcome: Outcome
+) -> None:
+    chosen = MergePolicy(removes_base=removes_base)
+    (merged,) = merge([], [their(line("echo"))], [base] if base else [], [], chosen)
+    assert merged.outcome is outcome
+
+
 def test_boxes_that_do_not_fit_new_bytes_are_kept_aside_until_they_fit() -> None:
     changed = our(line("echo"), etag="new", width=320, height=240)
     (merged,) = one(changed, their(boxed()), base=based(line("echo")))
@@ -200,6 +212,12 @@ def test_work_on_an_image_at_another_place_moves_with_it() -> None:
     assert (fresh.outcome, fresh.is_sent, stale.is_removal) == (Outcome.NEW, True, True)
 
 
+def test_errors_are_found_under_both_names() -> None:
+    for member in ("errors", "cl-errors"):
+        _, entry = read_entry(line("echo", **{member: [{"code": "ERROR_INVALID_IMAGE"}]}))
+        assert entry.errors == ("ERROR_INVALID_IMAGE",)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -225,6 +243,11 @@ def written(content: str, key: str) -> bytes:
     if content == "small boxes":
         return boxed(key, 320, 240)
     return line(content or None, key)
+
+
+def says(content: str) -> bytes:
+    """What an entry says; the size that boxes were drawn on is no part of it."""
+    return read_entry(written(content, "x/a.png"))[1].content
 
 
 def identity(key: str) -> str:
@@ -278,8 +301,8 @@ def test_nothing_is_lost_and_a_second_merge_changes_nothing(
     for key, content in theirs.items():
         after = by_key[identity(key)]
         theirs_line = written(content, key)
-        edited = content != "" and (key not in base or base[key][0] != content)
-        if edited and (key not in ours or ours[key][0] != content):
+        edited = content != "" and (key not in base or says(base[key][0]) != says(content))
+        if edited and (key not in ours or says(ours[key][0]) != says(content)):
             # A person's work is in the dataset, or kept aside where the ledger has it.
             assert theirs_line in (after.line, after.aside)
         if key in ours and human_edits == "keep" and after.outcome is not Outcome.MISFIT and edited:
@@ -288,31 +311,18 @@ def test_nothing_is_lost_and_a_second_merge_changes_nothing(
         # An image of the source is in the dataset afterwards, unless its boxes are in doubt.
         assert by_key[identity(key)].line is not None or by_key[identity(key)].outcome is Outcome.MISFIT
 
-    second = list(
-        merge(
-            our_images(),
-            [TheirEntry(identity=each.identity, line=each.line) for each in merged if each.line is not None],
-            [
-                BaseImage(
-                    identity=name,
-                    line=written(
-                        *(ours[name.removeprefix("s3://example-images/")][0], name.removeprefix("s3://example-images/"))
-                    )
-                    if name.removeprefix("s3://example-images/") in ours
-                    else None,
-                    etag=ours[name.removeprefix("s3://example-images/")][1]
-                    if name.removeprefix("s3://example-images/") in ours
-                    else "",
-                    size_bytes=9,
-                    aside=by_key[name].aside,
-                )
-                for name in sorted(by_key)
-                if name.removeprefix("s3://example-images/") in ours or by_key[name].aside is not None
-            ],
-            [],
-            chosen,
+    registered = [
+        BaseImage(
+            identity=name,
+            line=written(ours[key][0], key) if (key := name.removeprefix("s3://example-images/")) in ours else None,
+            etag=ours[key][1] if key in ours else "",
+            size_bytes=9,
+            aside=each.aside,
         )
-    )
+        for name, each in sorted(by_key.items())
+    ]
+    after_first = [TheirEntry(identity=each.identity, line=each.line) for each in merged if each.line is not None]
+    second = list(merge(our_images(), after_first, registered, [], chosen))
     assert not [each for each in second if each.is_sent or each.is_removal]
     lines = {each.identity: each.line for each in merged if each.line is not None}
     assert {each.identity: each.line for each in second if each.line is not None} == lines

@@ -102,7 +102,7 @@ def test_new_images_are_added_and_a_persons_work_is_kept(
     assert alexa_devices.entries() == expected
     reasons = {row["reason"]: row for row in return_value(run, "reconcile")["reasons"]}
     assert reasons["KEPT_DATASET_ENTRY"]["samples"] == [
-        {"key": "alexa-devices/echo/echo-image-1.png", "detail": "the folder says 'echo'"}
+        {"key": "alexa-devices/echo/echo-image-1.png", "detail": "the source says 'echo'"}
     ]
 
 
@@ -142,5 +142,5 @@ def test_a_dataset_that_failed_is_replaced_by_the_next_run(alexa_devices: Place,
     assert states(failed)["publish_snapshot"] == "upstream_failed"
     run = run_dag("import_s3_folder", alexa_devices.conf())
     assert run.state == "success"
-    assert states(run)["register.delete_failed_dataset"] == "success"
+    assert states(run)["register.delete_dataset"] == "success"
     assert alexa_devices.entries() == ALEXA_DEVICES

@@ -34,7 +34,7 @@ from include.pipelines.requests import ExistingDatasetRequest
 from include.pipelines.runs import ImportRun
 from include.rekognition.hook import RekognitionHook
 from tests.fixtures.existing_datasets import boxed, image_level, make_dataset
-from tests.fixtures.places import Place, picture
+from tests.fixtures.places import HOLDER, Place, picture
 
 integration = pytest.mark.integration
 IMAGE = "s3://example-images/a.png"
@@ -51,7 +51,9 @@ class Steps:
 
     def __init__(self, place: Place, **conf: Any) -> None:
         request = ExistingDatasetRequest.parse({"project": place.project, **conf})
-        self.run = ImportRun(request=request, as_of=datetime.now(UTC), slug=f"run-{place.project}").to_json()
+        self.run = ImportRun(
+            request=request, as_of=datetime.now(UTC), slug=f"run-{place.project}", holder=HOLDER
+        ).to_json()
 
     def found(self) -> dict[str, Any]:
         found: dict[str, Any] = work(find_source, self.run)
@@ -321,7 +323,7 @@ def test_a_source_that_is_busy(source: Place, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_types_that_are_asked_for() -> None:
     request = ExistingDatasetRequest.parse({"source_dataset": "example", "dataset_type": "train+test"})
-    run = ImportRun(request=request, as_of=datetime.now(UTC), slug="run").to_json()
+    run = ImportRun(request=request, as_of=datetime.now(UTC), slug="run", holder=HOLDER).to_json()
     assert first_tasks(run) == ["train.choose_dataset", "test.choose_dataset"]
     test = ImportRun.from_json(work(choose_dataset, run, "test"))
     assert (test.dataset_type, test.slug) == ("TEST", "run-test")

@@ -21,7 +21,7 @@ from include.pipelines.requests import GroundTruthRequest, ImportRequest, form
 from include.pipelines.requests.ground_truth import RepairName
 from include.pipelines.runs import ImportRun
 from tests.fixtures.annotation_samples import line, metadata
-from tests.fixtures.places import Place
+from tests.fixtures.places import HOLDER, Place
 
 MANIFEST = "s3://example-images/job/manifests/output/output.manifest"
 
@@ -116,7 +116,7 @@ def sagemaker(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
 
 def read(place: Place, job: str) -> list[dict[str, Any]]:
     request = GroundTruthRequest.parse({"project": place.project, "labeling_job": job})
-    run = ImportRun(request=request, as_of=datetime(2100, 1, 1, tzinfo=UTC), slug="run").to_json()
+    run = ImportRun(request=request, as_of=datetime(2100, 1, 1, tzinfo=UTC), slug="run", holder=HOLDER).to_json()
     work: Callable[..., list[dict[str, Any]]] = read_annotations.__wrapped__  # type: ignore[attr-defined]
     return work(run)
 

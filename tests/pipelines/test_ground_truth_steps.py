@@ -22,7 +22,7 @@ from include.pipelines.requests import GroundTruthRequest
 from include.pipelines.runs import ImportRun
 from tests.fixtures.annotation_samples import LABELS, boxes, boxes_metadata, coco, line, metadata, voc
 from tests.fixtures.local_aws import LocalAws
-from tests.fixtures.places import Place, picture
+from tests.fixtures.places import HOLDER, Place, picture
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ class Steps:
             {"project": place.project, "manifest": f"s3://{place.images}/{FILE}", **conf}
         )
         as_of = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-        self.run = ImportRun(request=request, as_of=as_of, slug=f"run-{place.project}").to_json()
+        self.run = ImportRun(request=request, as_of=as_of, slug=f"run-{place.project}", holder=HOLDER).to_json()
 
     def read(self) -> list[dict[str, Any]]:
         shards: list[dict[str, Any]] = work(read_annotations, self.run)

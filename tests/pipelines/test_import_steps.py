@@ -16,12 +16,13 @@ from include.object_store.tables import read_ledger
 from include.pipelines import shards as sharding
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
-from include.pipelines.registration import plan_registration, reconcile
+from include.pipelines.reconciliation import reconcile
+from include.pipelines.registration import plan_registration
 from include.pipelines.requests import S3FolderRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.s3_folder import assign_labels, list_objects
 from include.rekognition.hook import RekognitionHook
-from tests.fixtures.places import Place, picture
+from tests.fixtures.places import HOLDER, Place, picture
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +38,7 @@ class Steps:
     def __init__(self, place: Place, **conf: Any) -> None:
         request = S3FolderRequest.parse(place.conf(**conf))
         as_of = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-        self.run = ImportRun(request=request, as_of=as_of, slug=f"run-{place.project}").to_json()
+        self.run = ImportRun(request=request, as_of=as_of, slug=f"run-{place.project}", holder=HOLDER).to_json()
 
     def labelled(self) -> list[dict[str, Any]]:
         shards: list[dict[str, Any]] = work(assign_labels, self.run, work(list_objects, self.run))
@@ -178,7 +179,7 @@ def test_what_the_service_drops_is_looked_up(place: Place) -> None:
     assert plan["action"] == "create"
     place.s3.delete_object(Bucket=place.images, Key="alexa-devices/echo/3.png")
     create(place, built)
-    closed = work(reconcile, steps.run, built, plan)
+    closed = work(reconcile, steps.run, built, plan, None)
     assert closed["states"] == {"registered": 8, "dropped": 1}
     (dropped,) = [row for row in closed["reasons"] if row["state"] == "dropped"]
     assert [sample["key"] for sample in dropped["samples"]] == ["alexa-devices/echo/3.png"]
@@ -192,12 +193,14 @@ def test_a_dataset_that_is_busy(alexa_devices: Place, monkeypatch: pytest.Monkey
     refused(lambda: work(plan_registration, steps.run, built), "DATASET_BUSY")
 
 
-def test_images_that_are_gone_stop_the_run_before_any_write(alexa_devices: Place) -> None:
+def test_images_that_are_gone_mean_a_replacement_and_planning_it_writes_nothing(alexa_devices: Place) -> None:
     create(alexa_devices, Steps(alexa_devices).built())
     before = alexa_devices.entries()
     alexa_devices.s3.delete_object(Bucket=alexa_devices.images, Key="alexa-devices/loose.png")
     steps = Steps(alexa_devices)
-    built = steps.built()
-    error = refused(lambda: work(plan_registration, steps.run, built), "IMAGES_REMOVED")
-    assert "alexa-devices/loose.png" in error.message
+    plan = work(plan_registration, steps.run, steps.built())
+    assert (plan["action"], plan["removals"], plan["entries"]) == ("replace", 1, len(before) - 1)
+    held = Steps(alexa_devices, removals="hold")
+    plan = work(plan_registration, held.run, held.built())
+    assert (plan["action"], plan["totals"]) == ("unchanged", {"held": 1, "same": len(before) - 1})
     assert alexa_devices.entries() == before

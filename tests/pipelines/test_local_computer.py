@@ -22,7 +22,7 @@ from include.pipelines.local_computer import assign_labels, stage_files, upload_
 from include.pipelines.manifests import build_manifest
 from include.pipelines.requests import LocalComputerRequest, form
 from include.pipelines.runs import ImportRun
-from tests.fixtures.places import Place, picture
+from tests.fixtures.places import HOLDER, Place, picture
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,9 @@ class Steps:
 
     def __init__(self, place: Place, **conf: Any) -> None:
         request = LocalComputerRequest.parse({"project": place.project, **conf})
-        self.run = ImportRun(request=request, as_of=datetime(2026, 11, 22, tzinfo=UTC), slug="run-1").to_json()
+        self.run = ImportRun(
+            request=request, as_of=datetime(2026, 11, 22, tzinfo=UTC), slug="run-1", holder=HOLDER
+        ).to_json()
         self.staged: dict[str, Any] = {}
 
     def labelled(self) -> list[dict[str, Any]]:

@@ -21,10 +21,10 @@ from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_PROJECT_NAME_LENGTH
 
-DATASET, IMAGES, RUN = "Dataset", "Images", "This run"
+DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "This run"
 """Sections of every form, in their order."""
 
-_SECTIONS = (DATASET, IMAGES, RUN)
+_SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,49 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             extra_json_schema={"section": DATASET},
         ),
     ] = "train"
+    human_edits: Annotated[
+        Literal["keep", "overwrite"],
+        Meta(
+            title="Human edits",
+            description=(
+                "`keep`: labels and boxes that people made in the dataset win over the source, image by image. "
+                "`overwrite`: the source wins; what gave way is in the snapshot."
+            ),
+            extra_json_schema={"section": GATES},
+        ),
+    ] = "keep"
+    removals: Annotated[
+        Literal["replace", "hold"],
+        Meta(
+            title="Removed images",
+            description=(
+                "Rekognition cannot remove entries. `replace`: the dataset is exported, deleted and created again "
+                "without them. `hold`: they stay until a later run replaces the dataset."
+            ),
+            extra_json_schema={"section": GATES},
+        ),
+    ] = "replace"
+    max_removed_percent: Annotated[
+        float,
+        Meta(
+            title="Most removed images, in percent",
+            description="More than this share of the dataset's images removed is a risk.",
+            ge=0,
+            le=100,
+            extra_json_schema={"section": GATES},
+        ),
+    ] = 10.0
+    approval: Annotated[
+        Literal["never", "on_risk", "always"],
+        Meta(
+            title="Approval",
+            description=(
+                "`on_risk`: a run with risks waits for a person in Required Actions. `always`: every run that would "
+                "change the dataset waits. `never`: a run with risks fails."
+            ),
+            extra_json_schema={"section": GATES},
+        ),
+    ] = "on_risk"
     register: Annotated[
         bool,
         Meta(
@@ -131,6 +174,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def scope(self) -> str | None:
         """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
         return None
+
+    @property
+    def origin(self) -> str:
+        """Names what is imported; an image of an earlier snapshot of the same origin may be removed. Empty: never."""
+        return ""
 
     @property
     def keeps_invalid_lines(self) -> bool:

@@ -1,0 +1,32 @@
+"""Where the bytes of an image's earlier version are kept, and which image it is all the same.
+
+::
+
+    s3://<bucket>/<prefix>custom-labels-history/<version id>/<key>
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+HISTORY_FOLDER: Final = "custom-labels-history"
+
+_MARK: Final = f"/{HISTORY_FOLDER}/"
+
+
+def history_key(prefix: str, version_id: str, key: str) -> str:
+    """The key of an earlier version's copy.
+
+    :param prefix: empty, or ending with a slash
+    """
+    return f"{prefix}{HISTORY_FOLDER}/{version_id}/{key}"
+
+
+def identity(source_ref: str) -> str:
+    """The address that tells images apart: that of the object itself, also for a copy of an earlier version."""
+    at = source_ref.find(_MARK)
+    if at < 0:
+        return source_ref
+    bucket = source_ref.split("/", 3)[2]
+    _, _, key = source_ref[at + len(_MARK) :].partition("/")
+    return f"s3://{bucket}/{key}" if key else source_ref

@@ -1,0 +1,156 @@
+"""``registration.json``: the journal and the lease of what is being done to one dataset.
+
+Rekognition has no transactions. Before a run does anything that a killed worker could leave half done, it writes here
+what it is about to do, under the condition that nobody wrote since it looked. Whoever comes next reads it and knows
+which entries may be from the unfinished run, and where the entries of a dataset that was being replaced are.
+
+The lease says who works on the dataset. It ends when that run commits, when the run that holds it has ended in any
+other way, or by the time it names: a run of another Airflow cannot be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, Self
+
+import msgspec
+
+from include.custom_labels.errors import DatasetConflictError
+from include.object_store.session import S3Session
+from include.object_store.snapshots import DatasetFolder
+from include.object_store.streams import put_json, read_json
+
+LEASE: Final = timedelta(hours=24)
+"""How long a run may take to create a dataset of any size; only a run of another Airflow has to wait for it."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """The Dag run that works on the dataset."""
+
+    dag_id: str
+    run_id: str
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    holder: Holder
+    expires_at: datetime
+
+
+class Replacement(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset that is deleted and created again.
+
+    :ivar dataset_arn: of the dataset that is deleted
+    :ivar entries: ``s3://`` address of all its entries, as they may be sent again
+    :ivar count: how many
+    """
+
+    dataset_arn: str
+    entries: str
+    count: int
+
+
+class Journal(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``registration.json``.
+
+    :ivar pending: ``s3://`` addresses of manifests that may have been sent, wholly or in part, since `current.json`
+        was written
+    """
+
+    lease: Lease | None = None
+    pending: tuple[str, ...] = ()
+    replacement: Replacement | None = None
+
+
+def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
+    """What is under way; an empty journal where nothing ever was.
+
+    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    """
+    found = read_json(session, dataset.registration, Journal)
+    return found[0] if found else Journal()
+
+
+class HeldJournal:
+    """The journal in the hands of the run that holds the lease.
+
+    :ivar journal: as it was last read or written
+    """
+
+    def __init__(self, session: S3Session, dataset: DatasetFolder, journal: Journal, etag: str | None) -> None:
+        self.journal = journal
+        self._session = session
+        self._dataset = dataset
+        self._etag = etag
+
+    @classmethod
+    def take(
+        cls,
+        session: S3Session,
+        dataset: DatasetFolder,
+        holder: Holder,
+        *,
+        now: datetime,
+        has_ended: Callable[[Holder], bool],
+    ) -> Self:
+        """Take the lease, or renew one's own.
+
+        :param has_ended: whether another holder's run is known to have ended
+        :raises DatasetConflictError: DATASET_LEASED, where another run works on the dataset
+        :raises AccessError: what S3 answers
+        """
+        found = read_json(session, dataset.registration, Journal)
+        journal, etag = found or (Journal(), None)
+        lease = journal.lease
+        if lease and lease.holder != holder and lease.expires_at > now and not has_ended(lease.holder):
+            raise DatasetConflictError(
+                "DATASET_LEASED",
+                f"The run {lease.holder.run_id} of {lease.holder.dag_id} works on this dataset.",
+                f"Wait until it has ended, then run again. If no such run exists, remove {dataset.registration}'s "
+                f"`lease`; it ends by itself at {lease.expires_at.isoformat(timespec='seconds')}.",
+                holder=msgspec.to_builtins(lease.holder),
+            )
+        held = cls(session, dataset, journal, etag)
+        held.write(lease=Lease(holder=holder, expires_at=now + LEASE))
+        return held
+
+    @classmethod
+    def resume(cls, session: S3Session, dataset: DatasetFolder, holder: Holder) -> Self:
+        """The journal of a lease that an earlier task of the same run took.
+
+        :raises DatasetConflictError: LEASE_LOST
+        """
+        found = read_json(session, dataset.registration, Journal)
+        if found is None or found[0].lease is None or found[0].lease.holder != holder:
+            raise _lost(dataset)
+        return cls(session, dataset, *found)
+
+    def write(self, **changes: object) -> None:
+        """Change members of the journal.
+
+        :raises DatasetConflictError: LEASE_LOST, where somebody else wrote it in the meantime
+        """
+        changed: Journal = msgspec.structs.replace(self.journal, **changes)
+        etag = put_json(
+            self._session,
+            self._dataset.registration,
+            changed,
+            if_absent=self._etag is None,
+            if_match=self._etag,
+        )
+        if etag is None:
+            raise _lost(self._dataset)
+        self.journal, self._etag = changed, etag
+
+    def commit(self) -> None:
+        """Nothing is under way any more, and nobody works on the dataset."""
+        self.write(lease=None, pending=(), replacement=None)
+
+
+def _lost(dataset: DatasetFolder) -> DatasetConflictError:
+    return DatasetConflictError(
+        "LEASE_LOST",
+        f"Another run has taken over the work on this dataset: {dataset.registration} was changed.",
+        "Look at what the other run did, then run again.",
+        location=str(dataset.registration),
+    )

@@ -1,0 +1,79 @@
+"""The way back from a replacement that failed: the dataset as it was exported before it was deleted."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from include.custom_labels.errors import DatasetConflictError
+from include.custom_labels.locations import S3Uri
+from include.object_store.registration_journal import HeldJournal, Replacement
+from include.pipelines.runs import ImportRun
+from include.pipelines.steps import step
+from include.rekognition.errors import translated_errors
+
+_WAITER_DELAY_S = 5
+_WAITER_MAX_ATTEMPTS = 1440
+
+log = logging.getLogger(__name__)
+
+
+@step
+def restore_dataset(run: dict[str, Any]) -> dict[str, Any]:
+    """Create the dataset again from its exported entries, where it was deleted and its replacement failed.
+
+    Runs only after a failure, and the run has failed all the same.
+    """
+    import_run = ImportRun.from_json(run)
+    held = HeldJournal.resume(import_run.s3, import_run.dataset, import_run.holder)
+    replacement = held.journal.replacement
+    if replacement is None:
+        return {"restored": 0}
+    arn, count = _restore(import_run, replacement)
+    held.write(replacement=None)
+    log.warning("The dataset is what it was before this run: %s, %s entries.", arn, f"{count:,}")
+    return {"restored": count, "dataset_arn": arn}
+
+
+def _restore(run: ImportRun, replacement: Replacement) -> tuple[str, int]:
+    hook = run.rekognition
+    dataset = hook.find_dataset(run.request.project, run.dataset_type)
+    if dataset is not None and dataset["Status"] == "DELETE_IN_PROGRESS":
+        hook.wait("dataset_deleted", dataset["DatasetArn"], _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
+        dataset = None
+    if dataset is not None and dataset["Status"] == "CREATE_FAILED":
+        with translated_errors(dataset["DatasetArn"]):
+            hook.conn.delete_dataset(DatasetArn=dataset["DatasetArn"])
+        hook.wait("dataset_deleted", dataset["DatasetArn"], _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
+        dataset = None
+    # A dataset that is there was not deleted, or is the replacement, after which something else failed.
+    arn = _create(run, replacement) if dataset is None else dataset["DatasetArn"]
+    count: int = hook.describe_dataset(arn)["DatasetStats"]["TotalEntries"]
+    if dataset is None and count != replacement.count:
+        raise DatasetConflictError(
+            "RESTORE_INCOMPLETE",
+            f"{count:,} of {replacement.count:,} entries were restored.",
+            f"All of them are in {replacement.entries}; compare it with the dataset's entries.",
+            entries=replacement.entries,
+        )
+    return arn, count
+
+
+def _create(run: ImportRun, replacement: Replacement) -> str:
+    hook = run.rekognition
+    project = hook.find_project(run.request.project)
+    if project is None:
+        raise DatasetConflictError(
+            "DATASET_VANISHED",
+            f"The project {run.request.project} is gone.",
+            f"Its dataset's entries are in {replacement.entries}.",
+        )
+    source = S3Uri.parse(replacement.entries)
+    with translated_errors(project["ProjectArn"]):
+        arn: str = hook.conn.create_dataset(
+            ProjectArn=project["ProjectArn"],
+            DatasetType=run.dataset_type,
+            DatasetSource={"GroundTruthManifest": {"S3Object": {"Bucket": source.bucket, "Name": source.key}}},
+        )["DatasetArn"]
+    hook.wait("dataset_created", arn, _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
+    return arn
