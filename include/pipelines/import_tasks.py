@@ -41,7 +41,7 @@ def finish_import(
     built = task_of(build_manifest)(run, inspected)
     validated = task_of(validate_manifest)(run, built)
     plan = task_of(plan_registration, task_id=PLAN)(run, built)
-    begun, written = register(run, built, plan, dataset_type)
+    begun, written, restored = register(run, built, plan, dataset_type)
     reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(
         run,
         built,
@@ -53,4 +53,5 @@ def finish_import(
     )
     validated >> plan
     written >> reconciled
+    [reconciled, published] >> restored
     task_of(summarize)(run, built, validated, reconciled, published)

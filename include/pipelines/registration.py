@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 from airflow.sdk import get_current_context
+from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.custom_labels.errors import DatasetConflictError, ManifestError
@@ -327,10 +328,13 @@ def _validate_replacement(run: ImportRun, plan: Plan) -> None:
 
 
 def has_ended(holder: Holder) -> bool:
-    """Whether Airflow knows the run and that it has ended; False for a run of another Airflow."""
+    """Whether Airflow knows the run and that it has ended; False for one of another Airflow, and one that was deleted.
+
+    A run that fails ends its lease itself (`include.pipelines.restoration`), unless it was killed.
+    """
     try:
         state: str = get_current_context()["ti"].get_dagrun_state(dag_id=holder.dag_id, run_id=holder.run_id)
-    except AirflowRuntimeError as error:
+    except (AirflowRuntimeError, ServerResponseError) as error:
         log.warning("Airflow does not know the run that holds the lease: %s", error)
         return False
     return state in ("success", "failed")

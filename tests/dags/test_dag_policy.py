@@ -66,7 +66,7 @@ def test_the_chain_of_the_design(dags: dict[str, Any]) -> None:
         "build_manifest",
         "validate_manifest",
         "plan_registration",
-        "register.choose",
+        "register.begin",
         "register.create_project",
         "register.create_dataset",
         "reconcile",
