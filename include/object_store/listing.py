@@ -169,6 +169,22 @@ def list_objects(
             on_progress(listed)
 
 
+def list_folders(session: S3Session, location: S3FolderLocation) -> list[str]:
+    """The child folders of ``location``, as whole prefixes in order, however many answers they take.
+
+    :raises AccessError: what S3 answers
+    """
+    folders: list[str] = []
+    query = {"delimiter": "/", "prefix": location.prefix}
+    while True:
+        body, _ = _request(session, location, query)
+        page = _read(body, location)
+        folders += page.folders
+        if page.next_token is None:
+            return sorted(folders)
+        query["continuation-token"] = page.next_token
+
+
 def _pages(session: S3Session, location: S3FolderLocation, concurrency: int) -> Iterator[ObjectPage]:
     body, by_folder = _request(session, location, {"delimiter": "/", "prefix": location.prefix})
     first = _read(body, location)

@@ -264,7 +264,7 @@ def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_en
     :raises DatasetConflictError: DATASET_LEASED, DATASET_BUSY, or REMOVALS_CHANGED
     :raises ManifestError: Rekognition would refuse the replacement
     """
-    if plan.action not in WRITES:
+    if not _needs_lease(plan):
         return plan
     held = HeldJournal.take(run.s3, run.dataset, run.holder, now=utc_now(), has_ended=has_ended)
     fresh = _refreshed(run, built, plan, held.journal)
@@ -284,6 +284,11 @@ def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_en
     pending = tuple(uri for uri in held.journal.pending if uri != built["manifest"])
     held.write(pending=(*pending, built["manifest"])[-_MAX_PENDING:], replacement=replacement)
     return fresh
+
+
+def _needs_lease(plan: Plan) -> bool:
+    # A run that finds nothing left to do may still have to close the journal of one that was killed at the very end.
+    return plan.action in WRITES or (plan.action == "unchanged" and plan.fingerprint.journal != Journal())
 
 
 def _refreshed(run: ImportRun, built: dict[str, Any], plan: Plan, journal: Journal) -> Plan:
