@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, task, task_group
+from airflow.sdk import DAG, task
 
+from include.pipelines.division import DATASET_TYPES, choose_dataset
 from include.pipelines.existing_dataset import (
     bring_images,
-    choose_dataset,
     export_entries,
     find_source,
     first_tasks,
     read_entries,
 )
-from include.pipelines.import_tasks import finish_import, start_import
+from include.pipelines.import_tasks import dataset_group, finish_dataset, start_import
+from include.pipelines.inspection import inspect_images
 from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
 from include.pipelines.requests import ExistingDatasetRequest, form
 
@@ -55,14 +56,11 @@ with DAG(
         first_tasks
     )(run)  # type: ignore[arg-type]
     found >> chosen
-    for dataset_type in ("train", "test"):
-
-        @task_group(group_id=dataset_type, tooltip=f"The {dataset_type} dataset")
-        def copy_dataset(dataset_type: str) -> None:
+    for dataset_type in DATASET_TYPES:
+        with dataset_group(dataset_type):
             of_type = task_of(choose_dataset)(run, dataset_type)
             chosen >> of_type
             exported = task_of(export_entries)(of_type, found)
             brought = task_of(bring_images).partial(run=of_type).expand(shard=task_of(read_entries)(of_type, exported))
-            finish_import(of_type, brought, dataset_type=dataset_type.upper(), provenance=exported)
-
-        copy_dataset(dataset_type)
+            inspected = task_of(inspect_images).partial(run=of_type).expand(shard=brought)
+            finish_dataset(of_type, inspected, dataset_type=dataset_type, provenance=exported)

@@ -215,9 +215,12 @@ def read_summary(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -
     return found and found[0]
 
 
-def nearest_snapshot(session: S3Session, dataset: DatasetFolder, as_of: datetime) -> SnapshotSummary | None:
-    """The whole snapshot that is as of the latest time before ``as_of``; else the first one after it.
+def nearest_snapshot(
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
+) -> SnapshotSummary | None:
+    """The whole snapshot that is as of the latest time before ``as_of``.
 
+    :param or_later: take the first one after it where there is none
     :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
     """
     earlier: list[str] = []
@@ -226,7 +229,7 @@ def nearest_snapshot(session: S3Session, dataset: DatasetFolder, as_of: datetime
     for folder in list_folders(session, dataset.snapshots):
         found = folder[start:].removesuffix("/")
         (earlier if found.partition("-")[0] < name else later).append(found)
-    for candidate in [*reversed(earlier), *later]:
+    for candidate in [*reversed(earlier), *(later if or_later else ())]:
         if summary := read_summary(session, dataset, candidate):
             return summary
     return None

@@ -5,6 +5,7 @@ from include.pipelines.requests.existing_dataset import ExistingDatasetRequest
 from include.pipelines.requests.ground_truth import GroundTruthRequest
 from include.pipelines.requests.local_computer import LocalComputerRequest
 from include.pipelines.requests.s3_folder import S3FolderRequest
+from include.pipelines.requests.split import SplitRequest
 
 __all__ = [
     "AccessNeeds",
@@ -13,6 +14,7 @@ __all__ = [
     "ImportRequest",
     "LocalComputerRequest",
     "S3FolderRequest",
+    "SplitRequest",
     "form",
     "run_as_of",
     "run_slug",

@@ -24,6 +24,8 @@ from include.custom_labels.quotas import MAX_PROJECT_NAME_LENGTH
 DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "This run"
 """Sections of every form, in their order."""
 
+OneType = Literal["train", "test"]
+
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
 
 
@@ -169,6 +171,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def needs(self) -> AccessNeeds:
         """What the access check has to try."""
         return AccessNeeds()
+
+    @property
+    def dataset_types(self) -> tuple[OneType, ...]:
+        """The types of dataset that are asked for."""
+        return (self.dataset_type,)
 
     @property
     def scope(self) -> str | None:

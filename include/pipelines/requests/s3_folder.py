@@ -11,11 +11,12 @@ from msgspec import Meta
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.locations import S3FolderLocation
 from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
-from include.pipelines.requests.base import IMAGES, AccessNeeds, ImportRequest
+from include.pipelines.requests.base import IMAGES, AccessNeeds
+from include.pipelines.requests.split import SplitRequest
 
 
 class S3FolderRequest(
-    ImportRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="s3_folder"
+    SplitRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="s3_folder"
 ):
     """The import source *Import images from S3 bucket*."""
 
@@ -59,7 +60,8 @@ class S3FolderRequest(
     ] = msgspec.field(default_factory=list)
 
     def check(self) -> None:
-        """:raises RequestError: INVALID_S3_LOCATION"""
+        """:raises RequestError: INVALID_S3_LOCATION, or INVALID_GROUP_BY"""
+        super().check()
         S3FolderLocation.parse(self.s3_folder)
 
     @property
@@ -69,6 +71,10 @@ class S3FolderRequest(
     @property
     def scope(self) -> str:
         return str(self.location)
+
+    @property
+    def folder_prefix(self) -> str:
+        return self.location.prefix
 
     @property
     def location(self) -> S3FolderLocation:
