@@ -12,13 +12,12 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import boto3
 import msgspec
+import pytest
 from botocore.endpoint import Endpoint
-from botocore.loaders import JSONFileLoader
 
 from include.object_store.registration_journal import Holder
 from include.pipelines import publication, restoration
@@ -37,6 +36,7 @@ from include.rekognition.operators import (
     RekognitionDeleteDatasetOperator,
     RekognitionUpdateDatasetEntriesOperator,
 )
+from tests.fixtures.service_models import parse_models_once
 from tests.rekognition.task_run import task_context
 
 WRITES = {
@@ -155,17 +155,10 @@ def child(command: dict[str, Any], output: int) -> None:
     os._exit(0)
 
 
-def parse_models_once() -> None:
-    """Every botocore session parses its service models anew, which would take most of the time."""
-    parse = JSONFileLoader.load_file
-    parsed = cache(lambda file_path: parse(JSONFileLoader(), file_path))
-    JSONFileLoader.load_file = lambda self, file_path: parsed(file_path)
-    for service in ("s3", "rekognition", "sts"):
-        boto3.client(service, region_name="us-east-1")
-
-
 def main() -> None:
-    parse_models_once()
+    parse_models_once(pytest.MonkeyPatch())
+    for service in ("s3", "rekognition"):
+        boto3.client(service, region_name="us-east-1")
     publication._send_event = lambda *_: None
     restoration._WAITER_DELAY_S = 0.05
     hook.REQUESTS_PER_S = 1000
