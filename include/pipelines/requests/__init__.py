@@ -6,7 +6,16 @@ from include.pipelines.requests.ground_truth import GroundTruthRequest
 from include.pipelines.requests.local_computer import LocalComputerRequest
 from include.pipelines.requests.s3_folder import S3FolderRequest
 
+REQUEST_TYPES: dict[str, type[ImportRequest]] = {
+    "s3_folder": S3FolderRequest,
+    "local_computer": LocalComputerRequest,
+    "ground_truth": GroundTruthRequest,
+    "existing_dataset": ExistingDatasetRequest,
+}
+"""By the tag of the source."""
+
 __all__ = [
+    "REQUEST_TYPES",
     "AccessNeeds",
     "ExistingDatasetRequest",
     "GroundTruthRequest",
