@@ -1,7 +1,7 @@
 """``python -m bench.dataset_files [COUNT]``: the CPU time of reading dataset files, and of making their Dags.
 
-Fresh processes, so that each pays for what only the first file costs; imports do not count, since they are the same for one
-file and for hundreds.
+Fresh processes, so that each pays for what only the first file costs; imports do not count, since they are the same for
+one file and for hundreds.
 """
 
 from __future__ import annotations

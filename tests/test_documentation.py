@@ -121,7 +121,15 @@ def test_decision_records_are_numbered_once() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/local-aws.md", "docs/error-codes.md", *SOURCE_PAGES],
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/datasets.md",
+        "docs/local-aws.md",
+        "docs/error-codes.md",
+        *SOURCE_PAGES,
+    ],
 )
 def test_local_links_and_named_files_exist(page: str) -> None:
     text = (PROJECT / page).read_text()

@@ -14,18 +14,21 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import yaml
 from msgspec import Meta
 
 from include.custom_labels.errors import RequestError
-from include.pipelines.notifications import Notification
+from include.pipelines.notifications import Event, Notification, notifiers
 from include.pipelines.requests import REQUEST_TYPES, ImportRequest, form
 from include.pipelines.requests.base import DATASET, GATES, SPLIT
 from include.pipelines.schedules import check_schedule, check_timezone
 from include.pipelines.yaml_documents import YamlDocument
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier
 
 DATASETS = Path(__file__).resolve().parents[1] / "datasets"
 """The folder of the files."""
@@ -47,6 +50,8 @@ OF_A_RUN = {
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,199}", re.ASCII)
+# Beyond them, dates cannot be written in every time zone.
+_YEARS = range(1970, 2200)
 _PAGE = "docs/datasets.md lists the members of a file."
 _PATH_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 # By what msgspec says, in its words.
@@ -119,6 +124,10 @@ class Dataset:
     def params(self) -> dict[str, Any]:
         """All parameters of the request, as plain JSON."""
         return {name: value for name, value in self.request.to_json().items() if name != "source"}
+
+    def notifiers(self, event: Event) -> list[BaseNotifier]:
+        """Who hears of an event."""
+        return notifiers(self.content.notifications, event)
 
 
 class DatasetFileError(RequestError):
@@ -261,7 +270,7 @@ class _Reader:
         params = {name: content[name] for name in single if name in content}
         for group in sorted(groups):
             # A group whose members are all commented out is null to YAML.
-            members = content.get(group) or {}
+            members = {} if content.get(group) is None else content[group]
             if not isinstance(members, dict):
                 raise self._error((group,), "no mapping", f"Write its members below it; {_PAGE}")
             known = [place[1] for place in places_of.values() if place[0] == group and len(place) > 1]
@@ -315,6 +324,8 @@ class _Reader:
             check_timezone(content.timezone)
         except ValueError as error:
             raise self._error(("timezone",), str(error), "Write it as Europe/Berlin.") from error
+        if content.start_date is not None and content.start_date.year not in _YEARS:
+            raise self._error(("start_date",), f"{content.start_date} is in no year of ours", "Correct the year.")
         return content
 
     def _request(self, params: Mapping[str, Any], request_type: type[ImportRequest]) -> ImportRequest:

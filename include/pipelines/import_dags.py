@@ -13,7 +13,6 @@ from airflow.sdk import DAG, CronTriggerTimetable, TaskGroup, get_parsing_contex
 from airflow.sdk.definitions._internal.expandinput import EXPAND_INPUT_EMPTY
 
 from include.pipelines.dataset_files import DAG_PREFIX, Dataset, read_datasets
-from include.pipelines.notifications import notifiers
 from include.pipelines.policy import DEFAULT_ARGS, TAGS
 from include.pipelines.requests import REQUEST_TYPES, form
 from include.pipelines.sources import SOURCE_TASKS
@@ -94,8 +93,8 @@ def refresh_dag(dataset: Dataset) -> DAG:
         max_active_runs=1,
         default_args=DEFAULT_ARGS | {"owner": content.owner},
         tags=[*TAGS, REFRESH_TAG, *content.tags],
-        on_failure_callback=[*notifiers(content.notifications, "failure")] or None,
-        on_success_callback=[*notifiers(content.notifications, "success")] or None,
+        on_failure_callback=[*dataset.notifiers("failure")] or None,
+        on_success_callback=[*dataset.notifiers("success")] or None,
     )
     with dag:
         _copy_tasks(_pattern(dataset.source, content.owner), dag)

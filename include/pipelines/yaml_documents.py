@@ -91,6 +91,8 @@ def _nodes(node: Node | None, seen: set[int]) -> Iterator[Node]:
 
 
 def _check(node: Node) -> None:
+    if isinstance(node, ScalarNode) and "\0" in node.value:
+        raise ConstructorError(None, None, "no text has the character NUL", node.start_mark)
     if isinstance(node, ScalarNode) and node.tag in _SCALARS and not _SCALARS[node.tag][0].match(node.value):
         # The constructors only expect what they are found for, and not what somebody wrote a tag in front of.
         problem = f"{node.value!r} is not of the type {node.tag.removeprefix(_TAG)}"

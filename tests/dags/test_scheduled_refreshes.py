@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
 from include.pipelines import import_dags
-from include.pipelines.dataset_files import read_dataset
+from include.pipelines.dataset_files import DatasetFile, DatasetFileError, places, read_dataset
 from include.pipelines.import_dags import refresh_dag, refresh_dags
 from include.pipelines.policy import TAGS
-from include.pipelines.requests import REQUEST_TYPES, form
+from include.pipelines.requests import REQUEST_TYPES, GroundTruthRequest, S3FolderRequest, form
 from include.pipelines.sources import SOURCE_TASKS
 from tests.fixtures.airflow_database import DAGS, RunDag
 from tests.fixtures.places import Place
@@ -118,15 +121,64 @@ def test_the_policy_holds_for_every_source(source: str, tmp_path: Path) -> None:
     assert (other.schedule, other.start_date, {task.owner for task in other.tasks}) == (None, None, {"custom-labels"})
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_the_forms_defaults_are_the_files(source: str, tmp_path: Path) -> None:
-    dataset = read_dataset(file(tmp_path, source, more="register: false\n"))
+@pytest.mark.parametrize(
+    ("source", "more"),
+    [
+        ("s3_folder", "  label_aliases: {echo: Echo}\n  exclude: ['*/x/*']\n  automatic_labeling: false\n"),
+        ("local_computer", "  destination: s3://example-images/uploads\n  automatic_labeling: true\n"),
+        ("ground_truth", "  min_confidence: 0.5\n  repairs: [round_floats]\n  label_attribute: '*'\n"),
+        ("existing_dataset", "  source_aws_conn_id: a\n  image_destination: s3://example-images/copies\n"),
+    ],
+)
+def test_the_forms_defaults_are_the_files(source: str, more: str, tmp_path: Path) -> None:
+    dataset = read_dataset(file(tmp_path, source, more=f"{more}register: false\n"))
     params = refresh_dag(dataset).params
     assert {name: params.get_param(name).value for name in params} == dataset.params
     # Airflow wants valid defaults of a Dag that has a schedule, and checks them again before each run.
     params.validate()
     assert [*params] == [*form(REQUEST_TYPES[source])]
     assert (params["register"], params["project"]) == (False, "example-project")
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5) | st.dates()
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SCALARS, inner, max_size=3), max_leaves=5
+)
+
+
+@pytest.fixture
+def _recursion_limit() -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    # Airflow sets it when it copies a task, and Hypothesis wants nobody to.
+    sys.setrecursionlimit(5000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("_recursion_limit")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    source=st.sampled_from(sorted(SOURCES)),
+    members=st.dictionaries(
+        st.sampled_from([*DatasetFile.__struct_fields__, *places(S3FolderRequest), "split", "gates"]),
+        VALUES,
+        max_size=2,
+    ),
+    within=st.dictionaries(st.sampled_from([*places(GroundTruthRequest), "exclude", "type"]), VALUES, max_size=1),
+)
+def test_whatever_a_file_says_it_is_faulty_or_a_dag(
+    tmp_path: Path, source: str, members: dict[str, Any], within: dict[str, Any]
+) -> None:
+    content = yaml.safe_load(file(tmp_path, source).read_text())
+    content["source"] |= within
+    path = tmp_path / "example.yaml"
+    path.write_text(yaml.safe_dump(content | members, allow_unicode=True))
+    try:
+        dataset = read_dataset(path)
+    except DatasetFileError as error:
+        event(f"faulty: {error.details['member']}")
+        return
+    refresh_dag(dataset).params.validate()
 
 
 def test_notifications_are_the_dags(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from include.pipelines.dataset_files import (
     DATASETS,
     OF_A_RUN,
     REQUIRED,
+    TYPE,
     Dataset,
     DatasetFile,
     DatasetFileError,
@@ -164,6 +165,7 @@ notifications:
             f"{SMALL}start_date: yesterday\n",
             "line 5, `start_date`: invalid RFC3339 encoded date. Write it as 2026-11-01.",
         ),
+        (f"{SMALL}start_date: 0001-01-01\n", "line 5, `start_date`: 0001-01-01 is in no year of ours."),
         (f"{SMALL}tags: devices\n", "line 5, `tags`: expected `array`, got `str`."),
         (f"{SMALL}split: 1\n", "line 5, `split`: "),
         (
@@ -239,6 +241,7 @@ def test_every_parameter_stands_in_one_place(request_type: type[ImportRequest]) 
     assert {*found} | {*OF_A_RUN} & {*request_type.__struct_fields__} == {*request_type.__struct_fields__}
     top = {place[0] for place in found.values()}
     assert top & {*DatasetFile.__struct_fields__} == set()
+    assert TYPE not in found
     assert {place[0] for place in found.values() if len(place) > 1} >= {"source"}
 
 
@@ -295,6 +298,7 @@ def test_groups_are_parameters_of_the_request(tmp_path: Path, more: str, expecte
         ("split: {approval: never}\n", "`split.approval`: it stands in another place. Write it as `gates.approval`."),
         ("gates: {aproval: never}\n", "`gates.aproval`: there is no such member. Did you mean `gates.approval`?"),
         ("split: [1]\n", "line 3, `split`: no mapping."),
+        ("gates: false\n", "line 3, `gates`: no mapping."),
     ],
 )
 def test_faults_in_groups(tmp_path: Path, more: str, said: str) -> None:

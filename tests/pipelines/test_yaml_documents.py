@@ -68,6 +68,7 @@ def test_anchors_aliases_and_merged_mappings() -> None:
         ("a: !!int x", "'x' is not of the type int", 1),
         ("{a: 1}: 2", "found unhashable key", 1),
         ("a: *b", "found undefined alias", 1),
+        ('a: "x\\0"', "no text has the character NUL", 1),
     ],
 )
 def test_what_is_no_document_says_where(text: str, problem: str, line: int) -> None:
