@@ -7,7 +7,16 @@ from include.pipelines.requests.local_computer import LocalComputerRequest
 from include.pipelines.requests.s3_folder import S3FolderRequest
 from include.pipelines.requests.split import SplitRequest
 
+REQUEST_TYPES: dict[str, type[ImportRequest]] = {
+    "s3_folder": S3FolderRequest,
+    "local_computer": LocalComputerRequest,
+    "ground_truth": GroundTruthRequest,
+    "existing_dataset": ExistingDatasetRequest,
+}
+"""By the tag of the source."""
+
 __all__ = [
+    "REQUEST_TYPES",
     "AccessNeeds",
     "ExistingDatasetRequest",
     "GroundTruthRequest",

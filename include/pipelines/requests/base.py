@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -22,7 +24,7 @@ from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_PROJECT_NAME_LENGTH
 
 DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "This run"
-"""Sections of every form, in their order."""
+"""Sections of every form, in their order; a source need not have parameters in each."""
 
 OneType = Literal["train", "test"]
 
@@ -141,7 +143,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
         :raises RequestError: UNKNOWN_PARAMETER, INVALID_PARAMETER or INVALID_S3_LOCATION
         """
-        known = [field.name for field in msgspec.structs.fields(cls)]
+        known = cls.__struct_fields__
         unknown = sorted(set(params) - set(known))
         if unknown:
             raise RequestError(
@@ -198,12 +200,26 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return plain
 
 
-def form(request_type: type[ImportRequest]) -> dict[str, Param]:
-    """The trigger form of an import source, in the order of its sections."""
-    return dict(sorted(_params(request_type), key=lambda item: _SECTIONS.index(item[1].schema["section"])))
+def form(request_type: type[ImportRequest], values: Mapping[str, Any] | None = None) -> dict[str, Param]:
+    """The trigger form of an import source, in the order of its sections.
+
+    :param values: plain JSON by parameter, in place of the request's own defaults
+    """
+    given = values or {}
+    return {
+        name: Param(given[name] if name in given else deepcopy(default), **words)
+        for name, default, words in _parameters(request_type)
+    }
 
 
-def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
+# Hundreds of Dags have forms of the same four requests.
+@cache
+def _parameters(request_type: type[ImportRequest]) -> tuple[tuple[str, Any, dict[str, Any]], ...]:
+    """Name, default and the form's words of each parameter, in the order of the sections."""
+    return tuple(sorted(_described(request_type), key=lambda parameter: _SECTIONS.index(parameter[2]["section"])))
+
+
+def _described(request_type: type[ImportRequest]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     (schema,), definitions = msgspec.json.schema_components([request_type], ref_template="{name}")
     properties = definitions[schema["$ref"]]["properties"]
     for name, field_schema in properties.items():
@@ -219,7 +235,7 @@ def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
         elif "enum" in words:
             words["type"] = "string"
         words["description_md"] = words.pop("description")
-        yield name, Param(default, **words)
+        yield name, default, words
 
 
 def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:
