@@ -8,9 +8,11 @@ from airflow.sdk import TaskGroup, XComArg, task
 
 from include.object_store.snapshots import DatasetType
 from include.pipelines.division import DATASET_TYPES, choose_dataset, divide_images, first_tasks
+from include.pipelines.gate_tasks import open_gate
+from include.pipelines.gates import GATE_KEY
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
-from include.pipelines.policy import task_of
+from include.pipelines.policy import ONE_WAY, task_of
 from include.pipelines.publication import DATASETS, publish
 from include.pipelines.reconciliation import reconcile
 from include.pipelines.registration import PLAN_KEY, plan_registration
@@ -65,17 +67,27 @@ def finish_dataset(
     built = task_of(build_manifest)(run, shards)
     validated = task_of(validate_manifest)(run, built)
     plan = task_of(plan_registration, task_id=PLAN)(run, built)
+    gate, approved = open_gate(run, built, plan, split)
     begun, written, restored = register(run, built, plan, dataset_type.upper())
-    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(
+    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule=ONE_WAY)(
         run,
         built,
         plan,
         begun[PLAN_KEY],  # type: ignore[index]
     )
-    published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS])(
-        run, built, validated, reconciled, split, provenance
+    # An approval that nobody was asked for is skipped, and keeps nothing from being published.
+    published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS], trigger_rule=ONE_WAY)(
+        run,
+        built,
+        validated,
+        reconciled,
+        gate[GATE_KEY],  # type: ignore[index]
+        approved.output,
+        split,
+        provenance,
     )
     validated >> plan
+    [gate, approved] >> begun
     written >> reconciled
     [reconciled, published] >> restored
     task_of(summarize)(run, built, validated, reconciled, published)

@@ -19,6 +19,9 @@ from include.rekognition.errors import (
 
 TAGS = ["custom-labels", "rekognition"]
 
+ONE_WAY = "none_failed_min_one_success"
+"""Trigger rule of tasks where ways meet of which some are not taken."""
+
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "custom-labels",
     "retries": 2,

@@ -22,11 +22,25 @@ from msgspec import Meta
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_PROJECT_NAME_LENGTH
+from include.custom_labels.risks import Risk
 
 DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "This run"
 """Sections of every form, in their order; a source need not have parameters in each."""
 
 OneType = Literal["train", "test"]
+
+RiskName = Literal[
+    "REMOVED_SHARE",
+    "NEW_LABELS",
+    "VANISHED_LABELS",
+    "LOOKALIKE_LABELS",
+    "SUSPICIOUS_LABELS",
+    "FAULTS_NEAR_LIMIT",
+    "LABEL_OVERLAP",
+    "QUOTA_NEAR",
+    "LEAKAGE",
+    "TEST_LABEL_TOO_LARGE",
+]
 
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
 
@@ -108,6 +122,14 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             extra_json_schema={"section": GATES},
         ),
     ] = "on_risk"
+    accept_risks: Annotated[
+        list[RiskName],
+        Meta(
+            title="Accepted risks",
+            description="Risks that need no approval. What each means: `docs/error-codes.md`, Risks.",
+            extra_json_schema={"section": GATES, "examples": [risk.value for risk in Risk]},
+        ),
+    ] = msgspec.field(default_factory=list)
     register: Annotated[
         bool,
         Meta(
