@@ -207,8 +207,9 @@ class Stub:
         if truncated:
             envelope.append(f"<NextKeyMarker>{encode(place[0])}</NextKeyMarker>")
             envelope += [f"<NextVersionIdMarker>{place[1]}</NextVersionIdMarker>"] if place[1] else []
-        head = '<?xml version="1.0" encoding="UTF-8"?>\n<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-        return _http(200, "".join([head, *envelope, *rows, "</ListVersionsResult>"]).encode())
+        head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+        root = '<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        return _http(200, "".join([head, root, *envelope, *rows, "</ListVersionsResult>"]).encode())
 
     def _object(
         self, method: str, key: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes

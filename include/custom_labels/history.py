@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 HISTORY_FOLDER: Final = "custom-labels-history"
@@ -32,6 +33,16 @@ def version_name(version_id: str, etag: str) -> str:
     """
     # An id is opaque, and one with a slash would end too early.
     return f"{NULL_VERSION}-{etag}" if version_id == NULL_VERSION else version_id.replace("/", "%2F")
+
+
+def is_copy(key: str) -> bool:
+    """Whether the object is a copy of an earlier version, or a marker of the folders that these are in."""
+    return _MARK in f"/{key}"
+
+
+def holds_copies(keys: Sequence[str]) -> bool:
+    """Whether any of the keys may be a copy, which is cheap to see."""
+    return HISTORY_FOLDER in "\n".join(keys)
 
 
 def identity(source_ref: str) -> str:

@@ -63,7 +63,8 @@ def parse_versions(body: bytes) -> Answer[VersionPage]:
     around = _envelope(text)
     truncated = "<IsTruncated>true</IsTruncated>" in around
     following = _markers(around) if truncated else None
-    parts = _VERSION.split(text) if "<EncodingType>url</EncodingType>" in around else []
+    is_usual = "<EncodingType>url</EncodingType>" in around and "<CommonPrefixes>" not in text
+    parts = _VERSION.split(text) if is_usual else []
     keys, version_ids, latest, last_modified, etags, sizes = (parts[column::7] for column in range(1, 7))
     markers = text.count("<DeleteMarker>")
     is_complete = len(keys) == text.count("<Key>") and sizes.count(None) == markers
