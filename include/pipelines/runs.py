@@ -72,7 +72,9 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         :raises RequestError: the parameters are wrong
         """
         request = request_type.parse(params)
-        as_of, run_type = run_as_of(request, context), str(context["dag_run"].run_type)
+        as_of, run_type = run_as_of(request, context), context["dag_run"].run_type
+        # The text of a member of Airflow's enum would be its name.
+        run_type = str(getattr(run_type, "value", run_type))
         return cls(
             request=request,  # type: ignore[arg-type]
             as_of=as_of,
