@@ -16,16 +16,16 @@ from demo.processes import wait_until
 
 PARSE_DEADLINE_S = 120.0
 RUN_DEADLINE_S = 3600.0
+SUMMARY_TASK = "train.summarize"
 FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """What to trigger. ``summary_task`` is the task whose result sums the import up."""
+    """What to trigger."""
 
     dag_id: str
     conf: Mapping[str, object]
-    summary_task: str = "summarize"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def follow_import(
     state = _follow(airflow, wanted.dag_id, run_id, say)
     if state != "success":
         raise DemoError(f"The import did not succeed ({state}). {_reason(airflow, wanted.dag_id, run_id)}\nMore: {url}")
-    result = airflow.return_value(wanted.dag_id, run_id, wanted.summary_task)
+    result = airflow.return_value(wanted.dag_id, run_id, SUMMARY_TASK)
     return FinishedImport(dag_id=wanted.dag_id, run_url=url, result=result)
 
 

@@ -64,8 +64,7 @@ def test_every_environment_variable_is_in_the_readme_or_in_local_awss_page() -> 
 
 @pytest.mark.parametrize("source", ["s3_folder", "local_computer", "ground_truth", "existing_dataset"])
 def test_every_parameter_of_a_form_is_documented_with_its_default(source: str) -> None:
-    from include.pipelines.requests import form
-    from include.pipelines.runs import REQUEST_TYPES
+    from include.pipelines.requests import REQUEST_TYPES, form
 
     page = README if source == "s3_folder" else (PROJECT / f"docs/sources/{source.replace('_', '-')}.md").read_text()
     (section,) = re.findall(r"## Parameters\n(.*?)(?:\n## |\Z)", page, re.DOTALL)
@@ -122,7 +121,16 @@ def test_decision_records_are_numbered_once() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/local-aws.md", "docs/error-codes.md", *SOURCE_PAGES],
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/datasets.md",
+        "docs/local-aws.md",
+        "docs/error-codes.md",
+        "docs/split.md",
+        *SOURCE_PAGES,
+    ],
 )
 def test_local_links_and_named_files_exist(page: str) -> None:
     text = (PROJECT / page).read_text()

@@ -170,3 +170,14 @@ class Reason(StrEnum):
     UNREADABLE_FILE = "UNREADABLE_FILE", "The file or folder cannot be read; let the worker's user read it."
     NAME_TAKEN = "NAME_TAKEN", "Another image lies under this name at the destination, and stays; rename the file."
     IN_LAST_SNAPSHOT = "IN_LAST_SNAPSHOT", "In the dataset since an earlier import; this one left it as it was."
+    # the other dataset of the same import
+    IN_TEST_DATASET = "IN_TEST_DATASET", "In the test dataset of the same import; nothing to do."
+    IN_TRAIN_DATASET = "IN_TRAIN_DATASET", "In the train dataset of the same import; nothing to do."
+    IN_TRAIN_LEDGER = (
+        "IN_TRAIN_LEDGER",
+        "In neither dataset of the import; the ledger of its train dataset says why.",
+    )
+    LINKED_TO_FROZEN_TEST = (
+        "LINKED_TO_FROZEN_TEST",
+        "It has the content or the group of images of the frozen test dataset; unfreeze it to import the image.",
+    )

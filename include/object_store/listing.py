@@ -150,3 +150,18 @@ def list_objects(
         yield page
         if on_progress:
             on_progress(listed)
+
+
+def list_folders(session: S3Session, location: S3FolderLocation) -> list[str]:
+    """The child folders of ``location``, as whole prefixes in order, however many answers they take.
+
+    :raises AccessError: what S3 answers
+    """
+    listing = FolderListing(session, location, OBJECTS)
+    folders: list[str] = []
+    following: Mapping[str, str] | None = {}
+    while following is not None:
+        answer = listing.ask({"delimiter": "/", "prefix": location.prefix, **following})
+        folders += answer.folders
+        following = answer.following
+    return sorted(folders)

@@ -24,6 +24,7 @@ import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.listing import list_folders
 from include.object_store.session import S3Session
 from include.object_store.streams import StoredObject, copy_object, put_json, read_json
 
@@ -212,6 +213,26 @@ def read_summary(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -
     """
     found = read_json(session, dataset.snapshot(snapshot_id).summary, SnapshotSummary)
     return found and found[0]
+
+
+def nearest_snapshot(
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
+) -> SnapshotSummary | None:
+    """The whole snapshot that is as of the latest time before ``as_of``.
+
+    :param or_later: take the first one after it where there is none
+    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    """
+    earlier: list[str] = []
+    later: list[str] = []
+    start, name = len(dataset.snapshots.prefix), f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    for folder in list_folders(session, dataset.snapshots):
+        found = folder[start:].removesuffix("/")
+        (earlier if found.partition("-")[0] < name else later).append(found)
+    for candidate in [*reversed(earlier), *(later if or_later else ())]:
+        if summary := read_summary(session, dataset, candidate):
+            return summary
+    return None
 
 
 def read_current(session: S3Session, dataset: DatasetFolder) -> tuple[CurrentSnapshot, str] | None:

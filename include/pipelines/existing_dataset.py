@@ -202,14 +202,6 @@ def first_tasks(run: dict[str, Any]) -> list[str]:
 
 
 @step
-def choose_dataset(run: dict[str, Any], dataset_type: str) -> dict[str, Any]:
-    """The run as one of this type of dataset alone, with a place of its own for what its tasks hand on."""
-    import_run = ImportRun.from_json(run)
-    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type)
-    return msgspec.structs.replace(import_run, request=request, slug=f"{import_run.slug}-{dataset_type}").to_json()
-
-
-@step
 def export_entries(run: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     """List the dataset's entries into the workspace, part by part; a second try continues after the last whole part.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from airflow.sdk import XComArg
+from inspect import cleandoc
 
+from airflow.sdk import TaskGroup, XComArg, task
+
+from include.object_store.snapshots import DatasetType
+from include.pipelines.division import DATASET_TYPES, choose_dataset, divide_images, first_tasks
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.policy import task_of
@@ -24,24 +28,44 @@ def start_import(source: str) -> tuple[XComArg, XComArg]:
     return run, task_of(check_access)(run)
 
 
-def finish_import(
+def finish_import(run: XComArg, shards: XComArg) -> None:
+    """Everything from the inspection of images to the summaries, for one dataset or both of a project.
+
+    :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
+    """
+    inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
+    divided = task_of(divide_images, multiple_outputs=True)(run, inspected)
+    chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
+    for dataset_type in DATASET_TYPES:
+        with dataset_group(dataset_type):
+            of_type = task_of(choose_dataset)(run, dataset_type)
+            chosen >> of_type
+            finish_dataset(of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"])
+
+
+def dataset_group(dataset_type: DatasetType) -> TaskGroup:
+    """The tasks of one dataset."""
+    return TaskGroup(dataset_type, tooltip=f"The {dataset_type} dataset")
+
+
+def finish_dataset(
     run: XComArg,
     shards: XComArg,
     *,
-    dataset_type: str = "{{ params.dataset_type | upper }}",
+    dataset_type: DatasetType,
+    split: XComArg | None = None,
     provenance: XComArg | None = None,
 ) -> None:
-    """Everything from the inspection of images to the summary; may be called within a group of tasks.
+    """From inspected shards to the summary of one dataset; to be called within its group of tasks.
 
-    :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
-    :param dataset_type: ``TRAIN`` or ``TEST``, or a template that gives it
+    :param run: of this dataset alone
+    :param split: the report of the split that gave the dataset its images
     :param provenance: JSON on where all of this came from, for the snapshot
     """
-    inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
-    built = task_of(build_manifest)(run, inspected)
+    built = task_of(build_manifest)(run, shards)
     validated = task_of(validate_manifest)(run, built)
     plan = task_of(plan_registration, task_id=PLAN)(run, built)
-    begun, written = register(run, built, plan, dataset_type)
+    begun, written, restored = register(run, built, plan, dataset_type.upper())
     reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(
         run,
         built,
@@ -49,8 +73,9 @@ def finish_import(
         begun[PLAN_KEY],  # type: ignore[index]
     )
     published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS])(
-        run, built, validated, reconciled, provenance
+        run, built, validated, reconciled, split, provenance
     )
     validated >> plan
     written >> reconciled
+    [reconciled, published] >> restored
     task_of(summarize)(run, built, validated, reconciled, published)

@@ -48,5 +48,5 @@ DEFAULT_ARGS: dict[str, Any] = {
 
 
 def task_of(work: Callable[..., Any], **arguments: Any) -> Any:
-    """A step as a task, documented by its docstring; its result is one XCom."""
-    return task(multiple_outputs=False, doc_md=cleandoc(work.__doc__ or ""), **arguments)(work)
+    """A step as a task, documented by its docstring; its result is one XCom unless ``multiple_outputs`` says more."""
+    return task(**{"multiple_outputs": False, "doc_md": cleandoc(work.__doc__ or ""), **arguments})(work)

@@ -35,6 +35,7 @@ def publish(
     built: dict[str, Any],
     validated: dict[str, Any],
     reconciled: dict[str, Any],
+    split: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Store manifest and ledger as an immutable snapshot, name it the registered one, and send the asset event.
@@ -61,6 +62,7 @@ def publish(
             "reasons": reconciled["reasons"],
             "images_per_label": reconciled["images_per_label"],
             "findings": validated["totals"],
+            **({"split": split} if split else {}),
             **({"provenance": provenance} if provenance else {}),
         },
     )

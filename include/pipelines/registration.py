@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 from airflow.sdk import get_current_context
+from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.custom_labels.errors import DatasetConflictError, ManifestError
@@ -263,7 +264,7 @@ def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_en
     :raises DatasetConflictError: DATASET_LEASED, DATASET_BUSY, or REMOVALS_CHANGED
     :raises ManifestError: Rekognition would refuse the replacement
     """
-    if plan.action not in WRITES:
+    if not _needs_lease(plan):
         return plan
     held = HeldJournal.take(run.s3, run.dataset, run.holder, now=utc_now(), has_ended=has_ended)
     fresh = _refreshed(run, built, plan, held.journal)
@@ -283,6 +284,11 @@ def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_en
     pending = tuple(uri for uri in held.journal.pending if uri != built["manifest"])
     held.write(pending=(*pending, built["manifest"])[-_MAX_PENDING:], replacement=replacement)
     return fresh
+
+
+def _needs_lease(plan: Plan) -> bool:
+    # A run that finds nothing left to do may still have to close the journal of one that was killed at the very end.
+    return plan.action in WRITES or (plan.action == "unchanged" and plan.fingerprint.journal != Journal())
 
 
 def _refreshed(run: ImportRun, built: dict[str, Any], plan: Plan, journal: Journal) -> Plan:
@@ -327,10 +333,13 @@ def _validate_replacement(run: ImportRun, plan: Plan) -> None:
 
 
 def has_ended(holder: Holder) -> bool:
-    """Whether Airflow knows the run and that it has ended; False for a run of another Airflow."""
+    """Whether Airflow knows the run and that it has ended; False for one of another Airflow, and one that was deleted.
+
+    A run that fails ends its lease itself (`include.pipelines.restoration`), unless it was killed.
+    """
     try:
         state: str = get_current_context()["ti"].get_dagrun_state(dag_id=holder.dag_id, run_id=holder.run_id)
-    except AirflowRuntimeError as error:
+    except (AirflowRuntimeError, ServerResponseError) as error:
         log.warning("Airflow does not know the run that holds the lease: %s", error)
         return False
     return state in ("success", "failed")

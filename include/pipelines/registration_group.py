@@ -50,12 +50,13 @@ def begin(run: dict[str, Any], built: dict[str, Any], plan: dict[str, Any], grou
 
 def register(
     run: XComArg, built: XComArg, plan: XComArg, dataset_type: str
-) -> tuple[XComArg, list[RekognitionBaseOperator]]:
+) -> tuple[XComArg, list[RekognitionBaseOperator], XComArg]:
     """Create, update or replace; what the plan does not ask for is skipped.
 
     :param plan: of the task `PLAN`, which may be in a group of tasks
     :param dataset_type: ``TRAIN`` or ``TEST``, or a template that gives it
-    :returns: the first task, and those after which the dataset is what the plan made of it
+    :returns: the first task; those after which the dataset is what the plan made of it; and the one that puts things
+        right after a failure of any of them or of a later task
     """
     # Templates name tasks by their whole ids, and these start with the group that the tasks are in.
     group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
@@ -104,5 +105,5 @@ def register(
         restore = task_of(restore_dataset, task_id="restore_dataset", trigger_rule="one_failed")(run)
         first >> [delete_dataset, create_project, update_entries]
         delete_dataset >> create_project >> create_dataset
-        [delete_dataset, create_project, create_dataset] >> restore
-    return first, [create_dataset, update_entries]
+        [first, delete_dataset, create_project, create_dataset, update_entries] >> restore
+    return first, [create_dataset, update_entries], restore

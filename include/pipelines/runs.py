@@ -40,13 +40,6 @@ COPY_CONNECTIONS = 32
 Request = S3FolderRequest | GroundTruthRequest | LocalComputerRequest | ExistingDatasetRequest
 """The requests of all sources."""
 
-REQUEST_TYPES: dict[str, type[ImportRequest]] = {
-    "s3_folder": S3FolderRequest,
-    "local_computer": LocalComputerRequest,
-    "ground_truth": GroundTruthRequest,
-    "existing_dataset": ExistingDatasetRequest,
-}
-
 
 class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Goes from task to task as JSON; hooks, S3 and the workspace are made when they are first used.

@@ -9,7 +9,8 @@ from typing import Any
 from airflow.sdk import get_current_context
 
 from include.pipelines.access import AccessCheck, Outcome, raise_on_failure
-from include.pipelines.runs import REQUEST_TYPES, ImportRun
+from include.pipelines.requests import REQUEST_TYPES
+from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
 from include.pipelines.summaries import render_access
 

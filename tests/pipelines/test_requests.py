@@ -124,7 +124,7 @@ def test_a_run_is_about_the_past_or_about_the_bucket_as_it_is(
     assert is_past_run(request, run_type, as_of, NOW) is is_past
 
 
-class RunType(str, Enum):
+class RunType(str, Enum):  # noqa: UP042 (a StrEnum has the text that is wanted)
     """As Airflow's own in a task."""
 
     BACKFILL = "backfill"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -22,7 +24,9 @@ from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_PROJECT_NAME_LENGTH
 
 DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "This run"
-"""Sections of every form, in their order."""
+"""Sections of every form, in their order; a source need not have parameters in each."""
+
+OneType = Literal["train", "test"]
 
 PRESENT_FOR = timedelta(hours=24)
 """How late a run may begin that takes the bucket as it is for the bucket as of its time."""
@@ -157,7 +161,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
         :raises RequestError: UNKNOWN_PARAMETER, INVALID_PARAMETER or INVALID_S3_LOCATION
         """
-        known = [field.name for field in msgspec.structs.fields(cls)]
+        known = cls.__struct_fields__
         unknown = sorted(set(params) - set(known))
         if unknown:
             raise RequestError(
@@ -193,6 +197,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.needs
 
     @property
+    def dataset_types(self) -> tuple[OneType, ...]:
+        """The types of dataset that are asked for."""
+        return (self.dataset_type,)
+
+    @property
     def scope(self) -> str | None:
         """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
         return None
@@ -213,12 +222,26 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return plain
 
 
-def form(request_type: type[ImportRequest]) -> dict[str, Param]:
-    """The trigger form of an import source, in the order of its sections."""
-    return dict(sorted(_params(request_type), key=lambda item: _SECTIONS.index(item[1].schema["section"])))
+def form(request_type: type[ImportRequest], values: Mapping[str, Any] | None = None) -> dict[str, Param]:
+    """The trigger form of an import source, in the order of its sections.
+
+    :param values: plain JSON by parameter, in place of the request's own defaults
+    """
+    given = values or {}
+    return {
+        name: Param(given[name] if name in given else deepcopy(default), **words)
+        for name, default, words in _parameters(request_type)
+    }
 
 
-def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
+# Hundreds of Dags have forms of the same four requests.
+@cache
+def _parameters(request_type: type[ImportRequest]) -> tuple[tuple[str, Any, dict[str, Any]], ...]:
+    """Name, default and the form's words of each parameter, in the order of the sections."""
+    return tuple(sorted(_described(request_type), key=lambda parameter: _SECTIONS.index(parameter[2]["section"])))
+
+
+def _described(request_type: type[ImportRequest]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     (schema,), definitions = msgspec.json.schema_components([request_type], ref_template="{name}")
     properties = definitions[schema["$ref"]]["properties"]
     for name, field_schema in properties.items():
@@ -234,7 +257,7 @@ def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
         elif "enum" in words:
             words["type"] = "string"
         words["description_md"] = words.pop("description")
-        yield name, Param(default, **words)
+        yield name, default, words
 
 
 def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:

@@ -11,13 +11,14 @@ from include.custom_labels.errors import RequestError
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.locations import S3FolderLocation
 from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
-from include.pipelines.requests.base import IMAGES, RUN, AccessNeeds, ImportRequest, PastNeeds
+from include.pipelines.requests.base import IMAGES, RUN, AccessNeeds, PastNeeds
+from include.pipelines.requests.split import SplitRequest
 
 _S3_LOCATION = r"^s3://[0-9A-Za-z.\-_]{3,255}(/[\s\S]*)?$"
 
 
 class S3FolderRequest(
-    ImportRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="s3_folder"
+    SplitRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="s3_folder"
 ):
     """The import source *Import images from S3 bucket*."""
 
@@ -83,7 +84,8 @@ class S3FolderRequest(
     ] = None
 
     def check(self) -> None:
-        """:raises RequestError: INVALID_S3_LOCATION, or HISTORY_FOLDER_ELSEWHERE"""
+        """:raises RequestError: INVALID_S3_LOCATION, INVALID_GROUP_BY, or HISTORY_FOLDER_ELSEWHERE"""
+        super().check()
         bucket = self.location.bucket
         if self.history_folder is not None and S3FolderLocation.parse(self.history_folder).bucket != bucket:
             raise RequestError(
@@ -109,6 +111,10 @@ class S3FolderRequest(
     @property
     def scope(self) -> str:
         return str(self.location)
+
+    @property
+    def folder_prefix(self) -> str:
+        return self.location.prefix
 
     @property
     def location(self) -> S3FolderLocation:
