@@ -20,7 +20,8 @@ Images get the name of the **first folder below the S3 folder location** as thei
 5. **reconcile**, **publish_snapshot**, **summarize**: the service's counts against what was sent, an immutable
    snapshot, and one screen of outcome.
 
-A run is as of its `as_of`, else the end of its data interval, its logical date, or the time of its trigger.
+A run is as of its `as_of`, else the end of its data interval, its logical date, or the time of its trigger. A time that
+is over is rebuilt from the versions of a versioned bucket: `docs/as-of.md`.
 Codes and what to do about them: `docs/error-codes.md`.
 """
 

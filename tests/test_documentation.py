@@ -125,6 +125,7 @@ def test_decision_records_are_numbered_once() -> None:
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
+        "docs/as-of.md",
         "docs/datasets.md",
         "docs/local-aws.md",
         "docs/error-codes.md",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.airflow_database import RunDag
-from tests.fixtures.places import Place, picture
+from tests.fixtures.places import Place, end_of_second, picture
 
 pytestmark = pytest.mark.integration
 
@@ -134,6 +134,26 @@ def test_build_only_leaves_rekognition_alone(alexa_devices: Place, run_dag: RunD
     assert summary["states"] == {"labelled": 6, "skipped": 2, "unlabelled": 1}
     assert alexa_devices.dataset_arn() is None
     assert not [key for key in alexa_devices.workspace_keys() if key.endswith("current.json")]
+
+
+def test_a_time_that_is_over_is_rebuilt_from_versions(
+    versioned: Place, run_dag: RunDag, return_value: ReturnValue
+) -> None:
+    versioned.put("alexa-devices/echo/a.png", "alexa-devices/echo/b.png", "alexa-devices/spot/c.png")
+    as_of = end_of_second()
+    versioned.put("alexa-devices/echo/b.png", "alexa-devices/spot/later.png")
+    versioned.s3.delete_object(Bucket=versioned.images, Key="alexa-devices/spot/c.png")
+    conf = versioned.conf(as_of=as_of.isoformat(), history_folder=f"s3://{versioned.images}/old")
+    run = run_dag("import_s3_folder", conf)
+    assert run.state == "success"
+    begun = return_value(run, "validate_request")
+    assert (begun["run_type"], begun["is_past"]) == ("manual", True)
+    entries = versioned.entries()
+    assert entries.pop("alexa-devices/echo/a.png") == "echo"
+    copies = {key.removeprefix("old/custom-labels-history/").partition("/")[2]: label for key, label in entries.items()}
+    assert copies == {"alexa-devices/echo/b.png": "echo", "alexa-devices/spot/c.png": "spot"}
+    summary = return_value(run, "summarize")
+    assert (summary["states"], summary["as_of"]) == ({"registered": 3}, as_of.isoformat())
 
 
 def test_a_dataset_that_failed_is_replaced_by_the_next_run(alexa_devices: Place, run_dag: RunDag) -> None:

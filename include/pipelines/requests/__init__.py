@@ -1,6 +1,14 @@
 """Import requests, one module a source."""
 
-from include.pipelines.requests.base import AccessNeeds, ImportRequest, form, run_as_of, run_slug
+from include.pipelines.requests.base import (
+    AccessNeeds,
+    ImportRequest,
+    PastNeeds,
+    form,
+    is_past_run,
+    run_as_of,
+    run_slug,
+)
 from include.pipelines.requests.existing_dataset import ExistingDatasetRequest
 from include.pipelines.requests.ground_truth import GroundTruthRequest
 from include.pipelines.requests.local_computer import LocalComputerRequest
@@ -22,9 +30,11 @@ __all__ = [
     "GroundTruthRequest",
     "ImportRequest",
     "LocalComputerRequest",
+    "PastNeeds",
     "S3FolderRequest",
     "SplitRequest",
     "form",
+    "is_past_run",
     "run_as_of",
     "run_slug",
 ]

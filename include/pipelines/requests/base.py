@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
@@ -42,7 +42,22 @@ RiskName = Literal[
     "TEST_LABEL_TOO_LARGE",
 ]
 
+PRESENT_FOR = timedelta(hours=24)
+"""How late a run may begin that takes the bucket as it is for the bucket as of its time."""
+
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastNeeds:
+    """What a run as of the past needs besides, to rebuild a folder from the versions of its objects.
+
+    :ivar history: where old versions are copied to; None where a run that has to copy one would fail
+    :ivar accepts_unversioned: whether what is left will do where there are no versions
+    """
+
+    history: S3FolderLocation | None
+    accepts_unversioned: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +67,13 @@ class AccessNeeds:
     :ivar folder: a folder of images, which has to hold something
     :ivar objects: single objects to read, such as a manifest
     :ivar destinations: where images are written
+    :ivar past: for a folder that is taken as it was at a time
     """
 
     folder: S3FolderLocation | None = None
     objects: tuple[S3Uri, ...] = ()
     destinations: tuple[S3FolderLocation, ...] = ()
+    past: PastNeeds | None = None
 
 
 class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source"):
@@ -143,8 +160,9 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(
             title="As of",
             description=(
-                "Take the folder as it was at this time: objects written later are skipped, and the ledger says so. "
-                "Empty: the end of the run's data interval, else its logical date, else the time of the trigger."
+                "Import as of this time: an S3 folder of a versioned bucket is rebuilt as it was then, and elsewhere "
+                "what was written later is skipped, and the ledger says so. Empty: the end of the run's data interval, "
+                "else its logical date, else the time of the trigger."
             ),
             extra_json_schema={"section": RUN},
         ),
@@ -195,6 +213,10 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def needs(self) -> AccessNeeds:
         """What the access check has to try."""
         return AccessNeeds()
+
+    def past_needs(self, workspace: S3FolderLocation) -> AccessNeeds:
+        """The same for a run as of the past (`is_past_run`)."""
+        return self.needs
 
     @property
     def dataset_types(self) -> tuple[OneType, ...]:
@@ -272,6 +294,19 @@ def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:
         request.as_of or context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
     )
     return datetime.fromtimestamp(int(chosen.timestamp()), UTC)
+
+
+def is_past_run(request: ImportRequest, run_type: str, as_of: datetime, now: datetime) -> bool:
+    """Whether a run is about the bucket as it was, and not about the bucket as it is.
+
+    That is so where somebody asked for a time that is over: with `as_of`, or with a backfill. A scheduled or triggered
+    run takes the bucket as it is, unless it comes more than `PRESENT_FOR` late.
+
+    :param run_type: Airflow's, such as ``manual``, ``scheduled`` or ``backfill``
+    :param now: the moment at which the run begins
+    """
+    is_asked_for = request.as_of is not None or run_type == "backfill"
+    return as_of < now and (is_asked_for or now - as_of > PRESENT_FOR)
 
 
 def run_slug(run_id: str) -> str:
