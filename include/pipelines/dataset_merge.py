@@ -16,7 +16,7 @@ from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.manifest import submission_line
-from include.custom_labels.merge import BaseImage, MergePolicy, Outcome, OurImage, TheirEntry, merge
+from include.custom_labels.merge import BaseImage, MergePolicy, OurImage, Outcome, TheirEntry, merge
 from include.custom_labels.outcomes import OutcomeRow, aside_of_row, outcome_of_image, outcome_of_row
 from include.custom_labels.quotas import MAX_FINDING_SAMPLES
 from include.custom_labels.update_plan import read_entry

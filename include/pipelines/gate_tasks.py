@@ -54,9 +54,7 @@ def pass_gate(
     return group + _APPROVE
 
 
-def open_gate(
-    run: XComArg, built: XComArg, plan: XComArg, split: XComArg | None
-) -> tuple[XComArg, ApprovalOperator]:
+def open_gate(run: XComArg, built: XComArg, plan: XComArg, split: XComArg | None) -> tuple[XComArg, ApprovalOperator]:
     """The gate, and the question that it may lead to.
 
     :param plan: of the task `PLAN`, which may be in a group of tasks

@@ -107,7 +107,9 @@ def _other_labels(run: ImportRun, report: SplitReport | None) -> list[str] | Non
     """The labels of the project's other dataset: as this run splits the images, else as it is."""
     if report is not None:
         is_train = run.dataset_type == "TRAIN"
-        return [name for name, label in report.labels.items() if (label.test_images if is_train else label.train_images)]
+        return [
+            name for name, label in report.labels.items() if (label.test_images if is_train else label.train_images)
+        ]
     other = run.rekognition.find_dataset(run.request.project, "TEST" if run.dataset_type == "TRAIN" else "TRAIN")
     if other is None or not other["Status"].endswith("_COMPLETE"):
         return None
