@@ -14,6 +14,7 @@ from airflow.sdk import XComArg, get_current_context, task
 from include.pipelines.gates import GATE_KEY, asks, check_gate
 from include.pipelines.registration import Plan
 from include.pipelines.registration_group import BEGIN, PLAN
+from include.pipelines.reporting import question_of
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
 
@@ -50,7 +51,7 @@ def pass_gate(
         log.warning("%s: %s %s", risk.risk, risk.detail, ", ".join(map(ascii, risk.samples)))
     if not asks(import_run, decided, gate):
         return group + BEGIN
-    pushed.xcom_push(key=QUESTION_KEY, value=ask(import_run, decided, gate))
+    pushed.xcom_push(key=QUESTION_KEY, value=question_of(import_run, built, decided, gate))
     return group + _APPROVE
 
 
@@ -63,7 +64,11 @@ def open_gate(run: XComArg, built: XComArg, plan: XComArg, split: XComArg | None
     group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
     asked = f"ti.xcom_pull(task_ids='{group}{_GATE}', key='{QUESTION_KEY}')"
     gate = task.branch(task_id=_GATE, doc_md=cleandoc(pass_gate.__doc__ or ""))(pass_gate)(
-        run, built, plan, split, group
+        run,  # type: ignore[arg-type]
+        built,  # type: ignore[arg-type]
+        plan,  # type: ignore[arg-type]
+        split,  # type: ignore[arg-type]
+        group,
     )
     approved = ApprovalOperator(
         task_id=_APPROVE,

@@ -9,6 +9,7 @@ from pathlib import Path
 from weakref import proxy
 from zoneinfo import ZoneInfo
 
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, CronTriggerTimetable, TaskGroup, get_parsing_context
 from airflow.sdk.definitions._internal.expandinput import EXPAND_INPUT_EMPTY
 
@@ -98,6 +99,9 @@ def refresh_dag(dataset: Dataset) -> DAG:
     )
     with dag:
         _copy_tasks(_pattern(dataset.source, content.owner), dag)
+    for task in dag.tasks:
+        if isinstance(task, HITLOperator):
+            task.notifiers = dataset.notifiers("approval")
     dag.params.update(form(REQUEST_TYPES[dataset.source], dataset.params))
     return dag
 

@@ -7,7 +7,7 @@ from inspect import cleandoc
 from airflow.sdk import TaskGroup, XComArg, task
 
 from include.object_store.snapshots import DatasetType
-from include.pipelines.division import DATASET_TYPES, choose_dataset, divide_images, first_tasks
+from include.pipelines.division import DATASET_TYPES, choose_dataset, distribute_entries, divide_images, first_tasks
 from include.pipelines.gate_tasks import open_gate
 from include.pipelines.gates import GATE_KEY
 from include.pipelines.inspection import inspect_images
@@ -38,11 +38,15 @@ def finish_import(run: XComArg, shards: XComArg) -> None:
     inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
     divided = task_of(divide_images, multiple_outputs=True)(run, inspected)
     chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
+    published: dict[str, XComArg] = {}
     for dataset_type in DATASET_TYPES:
         with dataset_group(dataset_type):
             of_type = task_of(choose_dataset)(run, dataset_type)
             chosen >> of_type
-            finish_dataset(of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"])
+            published[dataset_type] = finish_dataset(
+                of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"]
+            )
+    published["train"] >> task_of(distribute_entries)(run)
 
 
 def dataset_group(dataset_type: DatasetType) -> TaskGroup:
@@ -57,12 +61,13 @@ def finish_dataset(
     dataset_type: DatasetType,
     split: XComArg | None = None,
     provenance: XComArg | None = None,
-) -> None:
+) -> XComArg:
     """From inspected shards to the summary of one dataset; to be called within its group of tasks.
 
     :param run: of this dataset alone
     :param split: the report of the split that gave the dataset its images
     :param provenance: JSON on where all of this came from, for the snapshot
+    :returns: what was published
     """
     built = task_of(build_manifest)(run, shards)
     validated = task_of(validate_manifest)(run, built)
@@ -91,3 +96,4 @@ def finish_dataset(
     written >> reconciled
     [reconciled, published] >> restored
     task_of(summarize)(run, built, validated, reconciled, published)
+    return published  # type: ignore[no-any-return]

@@ -25,6 +25,7 @@ DATASETS = (
     "rekognition:ListDatasetEntries",
     "rekognition:ListDatasetLabels",
     "rekognition:UpdateDatasetEntries",
+    "rekognition:DistributeDatasetEntries",
     "rekognition:DeleteDataset",
     "rekognition:TagResource",
 )
