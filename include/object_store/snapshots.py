@@ -5,7 +5,8 @@
     uploads/<upload id>/…                       staged local images
     staging/<run>/…                             what the tasks of a run hand to each other
     datasets/<project>/<train|test>/
-      snapshots/<snapshot id>/<project>-<train|test>.manifest  ledger.parquet  entries.manifest  report.html  summary.json
+      snapshots/<snapshot id>/                  <project>-<train|test>.manifest  ledger.parquet  entries.manifest
+                                                report.html  summary.json
       exports/<run>.manifest                    the entries of a dataset before it was replaced
       current.json                              the registered snapshot
       registration.json                         journal and lease of the registration under way

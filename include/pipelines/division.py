@@ -133,8 +133,9 @@ def distribute_entries(run: dict[str, Any]) -> dict[str, Any]:
     """
     import_run = ImportRun.from_json(run)
     request = import_run.request
-    wants = isinstance(request, SplitRequest) and request.dataset_type == "train+test" and request.register
-    if not wants or request.distribution != "rekognition":  # type: ignore[attr-defined]
+    if not isinstance(request, SplitRequest) or request.distribution != "rekognition":
+        return {"moved": 0}
+    if request.dataset_type != "train+test" or not request.register:
         return {"moved": 0}
     hook = import_run.rekognition
     project = hook.find_project(request.project)

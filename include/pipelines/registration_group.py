@@ -63,8 +63,11 @@ def register(
     planned = f"ti.xcom_pull(task_ids='{group}{BEGIN}', key='{PLAN_KEY}')"
     with TaskGroup("register", tooltip="Create, update or replace the dataset"):
         first = task.branch(task_id="begin", doc_md=cleandoc(begin.__doc__ or ""), trigger_rule=ONE_WAY)(begin)(
-            run, built, plan, group
-        )  # type: ignore[arg-type]
+            run,  # type: ignore[arg-type]
+            built,  # type: ignore[arg-type]
+            plan,  # type: ignore[arg-type]
+            group,
+        )
         delete_dataset = RekognitionDeleteDatasetOperator(
             task_id="delete_dataset",
             dataset_arn=f"{{{{ {planned}['dataset_arn'] }}}}",
