@@ -11,6 +11,7 @@ import msgspec
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import XComArg, get_current_context, task
 
+from include.custom_labels.split_report import SplitReport
 from include.pipelines.gates import GATE_KEY, asks, check_gate
 from include.pipelines.registration import Plan
 from include.pipelines.registration_group import BEGIN, PLAN
@@ -44,7 +45,7 @@ def pass_gate(
     """
     import_run = ImportRun.from_json(run)
     decided = msgspec.convert(plan, Plan)
-    gate = check_gate(import_run, built, decided, split)
+    gate = check_gate(import_run, built, decided, msgspec.convert(split, SplitReport) if split else None)
     pushed = get_current_context()["ti"]
     pushed.xcom_push(key=GATE_KEY, value=msgspec.to_builtins(gate))
     for risk in gate.risks:

@@ -35,18 +35,21 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar base_snapshot_id: of the snapshot that the run is compared with; empty where there is none
     :ivar diff: None where nothing can have changed
+    :ivar split: the report of the split that gave the dataset its images; None where there was none
     """
 
     base_snapshot_id: str = ""
     diff: SnapshotDiff | None = None
     risks: list[RiskFinding] = []
+    split: SplitReport | None = None
 
 
-def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: Mapping[str, Any] | None) -> Gate:
+def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: SplitReport | None) -> Gate:
     """Compare the manifest with the snapshot before it, and look for risks where the dataset would be changed."""
     if plan.action == "unchanged" and plan.entries < 0:
         # The same objects as in the registered snapshot, and nobody has touched the dataset.
-        return Gate(base_snapshot_id=plan.fingerprint.current.snapshot_id if plan.fingerprint.current else "")
+        current = plan.fingerprint.current
+        return Gate(base_snapshot_id=current.snapshot_id if current else "", split=split)
     base = _base(run, plan)
     diff = diff_snapshots(
         read_snapshot(run.s3, run.dataset.snapshot(base.snapshot_id)) if base else Snapshot(manifest=(), objects=()),
@@ -56,7 +59,7 @@ def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: Mapp
         ),
     )
     risks = find_risks(_state(run, built, plan, base, diff, split), _accepted(run)) if plan.action in WRITES else []
-    return Gate(base_snapshot_id=base.snapshot_id if base else "", diff=diff, risks=risks)
+    return Gate(base_snapshot_id=base.snapshot_id if base else "", diff=diff, risks=risks, split=split)
 
 
 def _accepted(run: ImportRun) -> list[Risk]:
@@ -77,10 +80,9 @@ def _state(
     plan: Plan,
     base: SnapshotSummary | None,
     diff: SnapshotDiff,
-    split: Mapping[str, Any] | None,
+    split: SplitReport | None,
 ) -> ProposedState:
-    report = msgspec.convert(split, SplitReport) if split else None
-    leaked, samples = _leakage(run, built, report)
+    leaked, samples = _leakage(run, built, split)
     return ProposedState(
         dataset_type=run.dataset_type,
         region=run.region,
@@ -97,7 +99,7 @@ def _state(
         max_removed_percent=run.request.max_removed_percent,
         removed=plan.removed,
         removed_samples=plan.removed_samples,
-        other_labels=_other_labels(run, report),
+        other_labels=_other_labels(run, split),
         leaked=leaked,
         leaked_samples=samples,
     )

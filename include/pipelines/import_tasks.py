@@ -80,7 +80,8 @@ def finish_dataset(
         plan,
         begun[PLAN_KEY],  # type: ignore[index]
     )
-    # An approval that nobody was asked for is skipped, and keeps nothing from being published.
+    # An approval that nobody was asked for is skipped, and keeps nothing from being published. All that this task takes
+    # is of its own group: what has succeeded before the group would let it run where the group is skipped.
     published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS], trigger_rule=ONE_WAY)(
         run,
         built,
@@ -88,7 +89,6 @@ def finish_dataset(
         reconciled,
         gate[GATE_KEY],  # type: ignore[index]
         approved.output,
-        split,
         provenance,
     )
     validated >> plan

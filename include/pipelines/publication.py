@@ -41,7 +41,6 @@ def publish(
     reconciled: dict[str, Any],
     gate: dict[str, Any],
     approval: dict[str, Any] | None = None,
-    split: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Store manifest, ledger and report as an immutable snapshot, name it the registered one, and send the asset event.
@@ -65,7 +64,6 @@ def publish(
                 ledger=summary.ledger,
                 findings=validated["totals"],
                 approval=approved,
-                split=split,
                 provenance=provenance,
             )
         )
@@ -92,7 +90,6 @@ def publish(
             "findings": validated["totals"],
             "gate": gate,
             **({"approval": msgspec.to_builtins(approved)} if approved else {}),
-            **({"split": split} if split else {}),
             **({"provenance": provenance} if provenance else {}),
         },
     )

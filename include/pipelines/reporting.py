@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from include.custom_labels.diff import SnapshotDiff
-from include.custom_labels.split_report import SplitReport
 from include.pipelines.gates import Gate
 from include.pipelines.registration import Plan
 from include.pipelines.required_action import approval_body, approval_subject
@@ -68,7 +67,6 @@ def registered_report_of(
     ledger: str,
     findings: Mapping[str, int],
     approval: ApprovalRow | None,
-    split: Mapping[str, Any] | None,
     provenance: Mapping[str, Any] | None,
 ) -> SnapshotReport:
     """The report of a snapshot.
@@ -88,7 +86,7 @@ def registered_report_of(
         reasons=msgspec.convert(reconciled["reasons"], tuple[ReasonRow, ...]),
         approval=approval,
         findings=dict(findings),
-        split=msgspec.convert(split, SplitReport) if split else None,
+        split=gate.split,
         provenance=dict(provenance or {}),
     )
 
