@@ -123,6 +123,6 @@ def test_every_object_and_every_outcome_has_one_row(keys: set[str], outcomes: di
     assert [row.key for row in rows] == sorted(keys | {key for key in made if key not in keys})
     for row in rows:
         again = outcome_of_row(row)
-        assert (again is None) == (row.reason is Reason.IN_FOLDER)
+        assert (again is None) == (row.reason in (Reason.IN_FOLDER, Reason.REMOVED_AT_SOURCE))
         if again is not None:
             assert again.outcome is made[row.key]
