@@ -112,16 +112,18 @@ def bring_versions(
     version_ids = read_version_ids(run.s3, listing)
     session = s3_session(run.request.aws_conn_id, connections=COPY_CONNECTIONS)
     copies = _Copies(run, request)
-    progress = Progress("old versions copied")
     moved: list[dict[str, Any]] = []
     for shard in shards:
         pages = [
             copies.of_page(page, list(islice(version_ids, len(page))))
             for page in read_ledger(run.s3, S3Uri.parse(shard["ledger"]))
         ]
-        outcomes = copy_images(session, session, (copy for page in pages for copy in page.copies.values()))
+        plan = [copy for page in pages for copy in page.copies.values()]
+        outcomes = copy_images(session, session, plan, on_progress=Progress("old versions copied", len(plan)))
         stored = write_ledger(
-            run.s3, run.staged(f"brought/{shard['shard']:04}.parquet"), _moved(pages, outcomes, progress)
+            run.s3,
+            run.staged(f"brought/{shard['shard']:04}.parquet"),
+            (page.moved({at: next(outcomes) for at in page.copies}) for page in pages),
         )
         moved.append(shard | {"ledger": str(stored.uri)})
     log.info("%s images are taken from old versions.", f"{copies.count:,}")
@@ -164,14 +166,6 @@ class _Copies:
             f"Give an S3 folder in s3://{self._bucket}/ in `history_folder`.",
             location=f"s3://{self._bucket}",
         )
-
-
-def _moved(pages: list[_PastPage], outcomes: Iterator[CopyOutcome], progress: Progress) -> Iterator[LedgerPage]:
-    count = 0
-    for page in pages:
-        yield page.moved({at: next(outcomes) for at in page.copies})
-        count += len(page.copies)
-        progress(count)
 
 
 @dataclass(frozen=True, slots=True)

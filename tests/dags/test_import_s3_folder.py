@@ -152,7 +152,7 @@ def test_a_time_that_is_over_is_rebuilt_from_versions(
     assert entries.pop("alexa-devices/echo/a.png") == "echo"
     copies = {key.removeprefix("old/custom-labels-history/").partition("/")[2]: label for key, label in entries.items()}
     assert copies == {"alexa-devices/echo/b.png": "echo", "alexa-devices/spot/c.png": "spot"}
-    summary = return_value(run, "summarize")
+    summary = return_value(run, "train.summarize")
     assert (summary["states"], summary["as_of"]) == ({"registered": 3}, as_of.isoformat())
 
 
