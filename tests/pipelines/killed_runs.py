@@ -21,6 +21,7 @@ from botocore.endpoint import Endpoint
 
 from include.object_store.registration_journal import Holder
 from include.pipelines import publication, restoration
+from include.pipelines.gates import check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.reconciliation import reconcile
@@ -128,6 +129,7 @@ def run_once(command: dict[str, Any], killer: Killer) -> dict[str, Any]:
     built = work(build_manifest, run, [work(inspect_images, run, shard) for shard in shards])
     validated = work(validate_manifest, run, built)
     plan = work(plan_registration, run, built)
+    gate = msgspec.to_builtins(check_gate(import_run, built, msgspec.convert(plan, Plan), None))
     killer.is_on = True
     try:
         done = register(import_run, built, plan)
@@ -135,7 +137,7 @@ def run_once(command: dict[str, Any], killer: Killer) -> dict[str, Any]:
         work(restoration.restore_dataset, run)
         raise
     reconciled = work(reconcile, run, built, plan, done)
-    published = work(publication.publish, run, built, validated, reconciled)
+    published = work(publication.publish, run, built, validated, reconciled, gate)
     return {
         "action": done["action"],
         "states": reconciled["states"],
