@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -20,7 +21,7 @@ import pytest
 from botocore.endpoint import Endpoint
 
 from include.object_store.registration_journal import Holder
-from include.pipelines import publication, restoration
+from include.pipelines import publication, restoration, runs
 from include.pipelines.gates import check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
@@ -164,6 +165,9 @@ def main() -> None:
     publication._send_event = lambda *_: None
     restoration._WAITER_DELAY_S = 0.05
     hook.REQUESTS_PER_S = 1000
+    # Within a child: to make clients takes longer than all that they do.
+    runs.s3_session = cache(runs.s3_session)
+    runs.rekognition_hook = cache(runs.rekognition_hook)
     # Airflow writes its log to standard output.
     results = os.fdopen(int(sys.argv[1]), "w")
     for line in sys.stdin:
