@@ -80,9 +80,17 @@ def work(step: Any, *arguments: Any) -> Any:
     return step.__wrapped__(*arguments)
 
 
-def register(run: ImportRun, built: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """What the tasks of the group ``register`` do, one after the other."""
+def register(
+    run: ImportRun, built: dict[str, Any], plan: dict[str, Any], edit: tuple[str, str] | None
+) -> dict[str, Any]:
+    """What the tasks of the group ``register`` do, one after the other.
+
+    :param edit: a dataset's ARN and a line that somebody sends to it after the first of them
+    """
     done = begin_registration(run, built, msgspec.convert(plan, Plan), lambda holder: True)
+    if edit:
+        run.rekognition.update_dataset_entries(edit[0], edit[1].encode())
+        run.rekognition.wait("dataset_updated", edit[0], 1, 30)
     operators: list[RekognitionBaseOperator] = []
     if done.action == "update":
         operators = [
@@ -133,7 +141,7 @@ def run_once(command: dict[str, Any], killer: Killer) -> dict[str, Any]:
     gate = msgspec.to_builtins(check_gate(import_run, built, msgspec.convert(plan, Plan), None))
     killer.is_on = True
     try:
-        done = register(import_run, built, plan)
+        done = register(import_run, built, plan, command.get("edit"))
     except Exception:
         work(restoration.restore_dataset, run)
         raise
