@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHON
 export IMAGES
 
-TYPED := include dags demo bench
+TYPED := include dags plugins demo bench
 
 .PHONY: help
 help: ## list the targets

@@ -55,7 +55,9 @@ def test_every_environment_variable_is_in_the_readme_or_in_local_awss_page() -> 
     )
     pattern = re.compile(r"""(?:environ(?:\.get|\.pop)?[\[(]|getenv\(|envvar=|environment, )["'](\w+)["']""")
     used = {
-        name for path in sources("include", "dags", "demo", "bench") for name in pattern.findall(path.read_text())
+        name
+        for path in sources("include", "dags", "plugins", "demo", "bench")
+        for name in pattern.findall(path.read_text())
     } | set(re.findall(r"^export ([A-Z]+)$", MAKEFILE, re.MULTILINE))
     ours = {name for name in used if not FOREIGN_VARIABLES.fullmatch(name)} | {"PYTHON"}
     assert ours >= {"S3_PORT", "DEMO_DIR", "IMAGES", "PYTHON"}
@@ -94,7 +96,7 @@ def raised_codes(path: Path) -> set[str]:
 def test_every_error_code_is_in_the_page_of_error_codes() -> None:
     page = (PROJECT / "docs" / "error-codes.md").read_text()
     documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", page))
-    packages = ("custom_labels", "object_store", "pipelines", "rekognition")
+    packages = ("custom_labels", "object_store", "pipelines", "rekognition", "gallery")
     codes = {code for package in packages for path in sources(f"include/{package}") for code in raised_codes(path)}
     assert {"UNKNOWN_PARAMETER", "INVALID_S3_LOCATION"} <= codes
     assert codes - documented == set()
@@ -179,7 +181,7 @@ def test_imports_keep_their_direction() -> None:
 
 def test_the_import_rule_catches_an_upward_import(tmp_path: Path) -> None:
     """The contracts are not vacuous: a domain module that imports Airflow breaks one."""
-    for name in ("include", "dags", "demo", "bench"):
+    for name in ("include", "dags", "plugins", "demo", "bench"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
     (tmp_path / "pyproject.toml").write_text((PROJECT / "pyproject.toml").read_text())
     (tmp_path / "include" / "custom_labels" / "upward.py").write_text("from include.pipelines import requests\n")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
+from urllib.parse import quote
 
 import msgspec
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -16,6 +17,7 @@ from botocore.config import Config
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import DatasetType
+from include.gallery.addresses import SampleAddress
 from include.object_store.registration_journal import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
@@ -142,6 +144,40 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Where the tasks of this run put the object of that name."""
         return self.workspace.staging(self.slug).uri(name)
 
+    def sample_address(self, number: int) -> SampleAddress:
+        """How the gallery names a picture that this run shows before approval; from 0."""
+        return SampleAddress(
+            dag_id=self.holder.dag_id,
+            run_id=self.holder.run_id,
+            dataset_type="train" if self.dataset_type == "TRAIN" else "test",
+            number=number,
+        )
+
+    def sample_place(self, address: SampleAddress) -> S3Uri:
+        """Where that picture lies.
+
+        The Dag's id stands in it as it is: two Dags may have runs of the same slug, and not the same readers.
+        """
+        staging = self.workspace.staging(run_slug(f"{address.dag_id}.{address.run_id}"))
+        dag = quote(address.dag_id, safe="")
+        return staging.uri(f"samples/{dag}/{address.dataset_type}/{address.number}.jpg")
+
+
+def named_connection(conn_id: str, parameter: str = "aws_conn_id") -> Connection:
+    """An Airflow connection; a hook would fall back to whatever credentials and Region the machine happens to have.
+
+    :param parameter: where the connection was named
+    :raises RequestError: CONNECTION_NOT_FOUND
+    """
+    try:
+        return Connection.get(conn_id)  # type: ignore[no-any-return]
+    except AirflowNotFoundException as error:
+        raise RequestError(
+            "CONNECTION_NOT_FOUND",
+            f"There is no Airflow connection {conn_id!r}.",
+            f"Create it, or name another one in `{parameter}`.",
+        ) from error
+
 
 def rekognition_hook(conn_id: str, parameter: str = "aws_conn_id") -> RekognitionHook:
     """Rekognition by an Airflow connection that exists and has a Region.
@@ -149,15 +185,7 @@ def rekognition_hook(conn_id: str, parameter: str = "aws_conn_id") -> Rekognitio
     :param parameter: where the connection was named
     :raises RequestError: CONNECTION_NOT_FOUND, or REGION_NOT_SET
     """
-    # Without this look, the hook would fall back to whatever credentials and Region the worker happens to have.
-    try:
-        connection = Connection.get(conn_id)
-    except AirflowNotFoundException as error:
-        raise RequestError(
-            "CONNECTION_NOT_FOUND",
-            f"There is no Airflow connection {conn_id!r}.",
-            f"Create it, or name another one in `{parameter}`.",
-        ) from error
+    connection = named_connection(conn_id, parameter)
     hook = RekognitionHook(aws_conn_id=conn_id)
     if hook.conn_config.region_name is None:
         raise RequestError(

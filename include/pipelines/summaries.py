@@ -13,6 +13,7 @@ from rich.text import Text
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import AT_FAULT, State
+from include.custom_labels.visible_text import visible
 from include.pipelines.access import AccessRow
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import SECONDS_KEY, step
@@ -113,9 +114,8 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
 
 
 def _sample(sample: Mapping[str, str]) -> str:
-    # A key may hold line breaks and control characters, which have no business in a log.
-    key = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in sample["key"])
-    return f"{key} ({sample['detail']})" if sample["detail"] else key
+    key = visible(sample["key"])
+    return f"{key} ({visible(sample['detail'])})" if sample["detail"] else key
 
 
 def render_access(rows: Iterable[AccessRow]) -> str:
