@@ -13,6 +13,7 @@ from rich.text import Text
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import AT_FAULT, State
+from include.custom_labels.printed_text import printable
 from include.pipelines.access import AccessRow
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import SECONDS_KEY, step
@@ -112,8 +113,7 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
 
 
 def _sample(sample: Mapping[str, str]) -> str:
-    # A key may hold line breaks and control characters, which have no business in a log.
-    key = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in sample["key"])
+    key = printable(sample["key"])
     return f"{key} ({sample['detail']})" if sample["detail"] else key
 
 
