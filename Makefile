@@ -56,6 +56,10 @@ format: $(READY) ## format the code
 	@$(RUN)/ruff format .
 	@$(RUN)/ruff check --fix .
 
+.PHONY: schema
+schema: $(READY) ## write include/datasets/dataset.schema.json, which editors check dataset files with
+	@$(RUN)/python -m include.pipelines.dataset_schema
+
 .PHONY: types
 types: $(READY) ## check the types
 	@$(RUN)/mypy $(TYPED)

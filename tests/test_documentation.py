@@ -66,8 +66,7 @@ def test_every_environment_variable_is_in_the_readme_or_in_local_awss_page() -> 
 
 @pytest.mark.parametrize("source", ["s3_folder", "local_computer", "ground_truth", "existing_dataset"])
 def test_every_parameter_of_a_form_is_documented_with_its_default(source: str) -> None:
-    from include.pipelines.requests import form
-    from include.pipelines.runs import REQUEST_TYPES
+    from include.pipelines.requests import REQUEST_TYPES, form
 
     page = README if source == "s3_folder" else (PROJECT / f"docs/sources/{source.replace('_', '-')}.md").read_text()
     (section,) = re.findall(r"## Parameters\n(.*?)(?:\n## |\Z)", page, re.DOTALL)
@@ -103,6 +102,19 @@ def test_every_error_code_is_in_the_page_of_error_codes() -> None:
     assert codes - documented == set()
 
 
+def test_every_risk_and_every_suspicious_name_is_in_the_page_of_error_codes() -> None:
+    from include.custom_labels import risks
+
+    page = (PROJECT / "docs" / "error-codes.md").read_text()
+    (section,) = re.findall(r"\n## Risks\n(.*?)(?:\n## |\Z)", page, re.DOTALL)
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+) \|$", section, re.MULTILINE))
+    assert documented == {str(risk): risk.explanation for risk in risks.Risk}
+    kinds = {"split": risks.SPLIT_NAMES, "container": risks.CONTAINER_NAMES, "leftover": risks.LEFTOVER_NAMES}
+    for kind, names in kinds.items():
+        (row,) = re.findall(rf"^\| {kind} \| (.+) \|$", section, re.MULTILINE)
+        assert set(re.findall(r"`([^`]+)`", row)) == names
+
+
 def test_every_dag_is_in_the_readme() -> None:
     dag_ids = {path.stem for path in (PROJECT / "dags").glob("*.py") if path.stem != "__init__"}
     assert dag_ids
@@ -128,6 +140,8 @@ def test_decision_records_are_numbered_once() -> None:
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
+        "docs/as-of.md",
+        "docs/datasets.md",
         "docs/local-aws.md",
         "docs/error-codes.md",
         "docs/split.md",

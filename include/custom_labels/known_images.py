@@ -42,13 +42,14 @@ class KnownImages:
         self._next = next(self._rows, None)
         self.unchanged = 0
 
-    def carry(self, page: LedgerPage, place: Place) -> LedgerPage:
+    def carry(self, page: LedgerPage, place: Place | None) -> LedgerPage:
         """The page with what is known of its objects.
 
         An image that was overwritten after the time that the run is as of is taken as it is now: the listing does not
         have its old bytes, and without them it would count as removed.
 
         :param page: pages are to come in key order
+        :param place: None to leave such an image out
         """
         moved = replace(
             page,
@@ -63,7 +64,9 @@ class KnownImages:
             known = self._find(key)
             if known is None:
                 continue
-            if page.reasons[at] is Reason.NEWER_THAN_AS_OF and known.width:
+            if page.reasons[at] is Reason.NEWER_THAN_AS_OF:
+                if place is None or not known.width:
+                    continue
                 moved.states[at], moved.labels[at], moved.reasons[at] = place(key)
                 moved.details[at] = f"{Reason.NEWER_THAN_AS_OF}: taken as it is now"
             elif (known.etag, known.size_bytes) == (page.objects.etags[at], page.objects.sizes[at]):

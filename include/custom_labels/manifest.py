@@ -41,7 +41,7 @@ from include.custom_labels.quotas import MAX_BUCKET_NAME_LENGTH, MAX_OBJECT_KEY_
 
 _ENCODER: Final = msgspec.json.Encoder()
 # What JSON requires a string to escape. A page without any of these bytes is its own encoding.
-_ESCAPED_BYTES: Final = bytes([*range(0x20), ord('"'), ord("\\")])
+ESCAPED_BYTES: Final = bytes([*range(0x20), ord('"'), ord("\\")])
 
 
 _SOURCE_REF: Final = re.compile(
@@ -97,7 +97,7 @@ def image_level_lines(bucket: str, page: ObjectPage, start: int, stop: int, labe
     :returns: the lines, each ended by ``\\n``; empty for an empty range
     :raises UnicodeEncodeError: a key or the label holds half of a surrogate pair, which no S3 key can
     """
-    keys = page.keys[start:stop]
+    keys = page.stored_keys(start, stop)
     if not keys:
         return b""
     times = page.last_modified[start:stop] if label is not None else []
@@ -113,7 +113,7 @@ def image_level_lines(bucket: str, page: ObjectPage, start: int, stop: int, labe
 
 def _needs_escapes(keys: list[str], times: list[str]) -> bool:
     text = "".join(keys).encode() + "".join(times).encode()
-    return len(text.translate(None, _ESCAPED_BYTES)) != len(text)
+    return len(text.translate(None, ESCAPED_BYTES)) != len(text)
 
 
 def _template(bucket: str, label: str | None) -> tuple[str, str, str]:

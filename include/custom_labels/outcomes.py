@@ -62,7 +62,8 @@ def outcome_of_image(image: MergedImage) -> OutcomeRow | None:
 def outcome_of_row(row: LedgerRow) -> OutcomeRow | None:
     """The same from a closed ledger, where nothing has changed since."""
     outcome = _OUTCOME_OF_REASON.get(row.reason)
-    if outcome is None:
+    # Of an image that is gone, the snapshot that lost it tells; later ones only keep a person's work.
+    if outcome is None or (outcome is Outcome.REMOVED and row.entry is None):
         return None
     return OutcomeRow(
         key=row.key,

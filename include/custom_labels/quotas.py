@@ -93,6 +93,8 @@ MAX_LOCAL_UPLOAD_IMAGES = _quota(
     "images an upload",
     "Custom Labels Developer Guide, Local computer",
 )
+NEAR_INVALID_LINES_PERCENT = _quota("near_invalid_lines_percent", 15, "percent of all images; more is a risk", _OURS)
+NEAR_QUOTA_PERCENT = _quota("near_quota_percent", 90, "percent of a quota; more is a risk", _OURS)
 MAX_FINDING_SAMPLES = _quota("max_finding_samples", 20, "findings kept for each code", _OURS)
 
 IMAGE_FORMATS: Final = ("PNG", "JPEG")

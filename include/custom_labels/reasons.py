@@ -47,6 +47,10 @@ class Reason(StrEnum):
         "NEWER_THAN_AS_OF",
         "The object was written after the time that the import is as of; run again with a later `as_of`.",
     )
+    HISTORY_COPY = (
+        "HISTORY_COPY",
+        "A copy of an image's earlier version, kept for datasets as of the past; nothing to do.",
+    )
     # quarantined
     EMPTY_OBJECT = "EMPTY_OBJECT", "The object has no bytes; upload the image again."
     NOT_PNG_OR_JPEG = (
@@ -64,6 +68,10 @@ class Reason(StrEnum):
     UNREADABLE = "UNREADABLE", "The object may be listed but not read; grant s3:GetObject (and kms:Decrypt)."
     VANISHED = "VANISHED", "The object was deleted between listing and reading; run again."
     CHANGED = "CHANGED", "The object was overwritten between listing and reading; run again."
+    HISTORY_KEY_TOO_LONG = (
+        "HISTORY_KEY_TOO_LONG",
+        "The copy of the earlier version would have a key of over 1,024 bytes; choose a shorter `history_folder`.",
+    )
     # rejected
     LABEL_TOO_LONG = "LABEL_TOO_LONG", "The folder's name is longer than a label may be; rename the folder."
     LABEL_NOT_ALLOWED = (

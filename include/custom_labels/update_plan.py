@@ -49,17 +49,18 @@ def read_entry(data: bytes) -> tuple[str, Entry]:
         ours = without_service_members(raw)
         return str(source_ref or ""), Entry(_digest(_ENCODER.encode(ours)), len(ours) > 1, errors)
     is_labelled = bool(line.labels or any(each.boxes.annotations for each in line.boxes))
-    return line.source_ref, Entry(_digest(_ENCODER.encode(_content(line))), is_labelled, errors)
+    return line.source_ref, Entry(content_digest(line), is_labelled, errors)
 
 
-def _content(line: ManifestLine) -> list[object]:
+def content_digest(line: ManifestLine) -> bytes:
+    """Equal for lines that say the same, whatever image they are about."""
     labels = sorted({label.metadata.class_name for label in line.labels})
     boxes = sorted(
         (each.metadata.class_map.get(str(box.class_id), ""), box.left, box.top, box.width, box.height)
         for each in line.boxes
         for box in each.boxes.annotations
     )
-    return [labels, boxes, sorted(line.unsupported)]
+    return _digest(_ENCODER.encode([labels, boxes, sorted(line.unsupported)]))
 
 
 def _codes(errors: object) -> list[str]:

@@ -31,6 +31,7 @@ from include.pipelines.dataset_merge import (
     with_export,
 )
 from include.pipelines.runs import ImportRun, utc_now
+from include.pipelines.schedules import is_newest_waiting_run
 from include.pipelines.steps import step
 from include.rekognition.errors import RekognitionDatasetFailedError
 
@@ -77,6 +78,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     :ivar totals: images by outcome of the merge
     :ivar entries: entries that the dataset has afterwards; -1 where that was not looked up
     :ivar labelled: how many of them have a label or a box
+    :ivar removals: entries that the dataset is replaced for
+    :ivar removed: images that it loses by that
     """
 
     action: Action
@@ -90,6 +93,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     entries: int = -1
     labelled: int = -1
     removals: int = 0
+    removed: int = 0
+    removed_samples: tuple[str, ...] = ()
     removed_digest: str = ""
     size_bytes: int = 0
     fingerprint: Fingerprint = Fingerprint()
@@ -104,9 +109,13 @@ def plan_registration(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     """Merge the manifest with the dataset that exists, and decide what to send; nothing is written to Rekognition.
 
     New images, and entries whose labels only this project has changed, are sent. Entries that a person changed are
-    kept. Where images were removed, the dataset is going to be replaced. Fails when the dataset is busy.
+    kept. Where images were removed, the dataset is going to be replaced. Of a backfill, only the newest run registers.
+    Fails when the dataset is busy.
     """
     import_run = ImportRun.from_json(run)
+    if import_run.run_type == "backfill" and not is_newest_waiting_run(get_current_context(), now=utc_now()):
+        log.info("A later run of this Dag is going to register the dataset.")
+        return Plan(action="superseded", project=import_run.request.project).to_json()
     plan = make_plan(import_run, built, read_journal(import_run.s3, import_run.dataset))
     log.info("Registration: %s, %s lines to send.", plan.action, f"{plan.sent:,}")
     return plan.to_json()
@@ -222,6 +231,8 @@ def _plan(
         entries=merged.entries,
         labelled=merged.labelled,
         removals=merged.removals,
+        removed=merged.removed,
+        removed_samples=merged.removed_samples,
         removed_digest=merged.removed_digest,
         size_bytes=merged.size_bytes,
         fingerprint=fingerprint,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from airflow.sdk import TaskGroup, XComArg, get_current_context, task
 
-from include.pipelines.policy import task_of
+from include.pipelines.policy import ONE_WAY, task_of
 from include.pipelines.registration import PLAN_KEY, WRITES, Plan, begin_registration, has_ended
 from include.pipelines.restoration import restore_dataset
 from include.pipelines.runs import ImportRun
@@ -62,9 +62,12 @@ def register(
     group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
     planned = f"ti.xcom_pull(task_ids='{group}{BEGIN}', key='{PLAN_KEY}')"
     with TaskGroup("register", tooltip="Create, update or replace the dataset"):
-        first = task.branch(
-            task_id="begin", doc_md=cleandoc(begin.__doc__ or ""), trigger_rule="none_failed_min_one_success"
-        )(begin)(run, built, plan, group)  # type: ignore[arg-type]
+        first = task.branch(task_id="begin", doc_md=cleandoc(begin.__doc__ or ""), trigger_rule=ONE_WAY)(begin)(
+            run,  # type: ignore[arg-type]
+            built,  # type: ignore[arg-type]
+            plan,  # type: ignore[arg-type]
+            group,
+        )
         delete_dataset = RekognitionDeleteDatasetOperator(
             task_id="delete_dataset",
             dataset_arn=f"{{{{ {planned}['dataset_arn'] }}}}",
@@ -78,7 +81,7 @@ def register(
             task_id="create_project",
             project_name="{{ params.project }}",
             if_exists="skip",
-            trigger_rule="none_failed_min_one_success",
+            trigger_rule=ONE_WAY,
             doc_md="Create the Custom Labels project, where there is none of that name.",
             **_AWS,
         )

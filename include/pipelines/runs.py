@@ -22,28 +22,25 @@ from include.object_store.registration_journal import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
 from include.pipelines.requests import (
+    AccessNeeds,
     ExistingDatasetRequest,
     GroundTruthRequest,
     ImportRequest,
     LocalComputerRequest,
     S3FolderRequest,
+    is_past_run,
     run_as_of,
     run_slug,
 )
 from include.rekognition.hook import RekognitionHook
 
 WORKSPACE_VARIABLE = "custom_labels_workspace"
+COPY_CONNECTIONS = 32
+"""Images that one task copies at the same time."""
 
 
 Request = S3FolderRequest | GroundTruthRequest | LocalComputerRequest | ExistingDatasetRequest
 """The requests of all sources."""
-
-REQUEST_TYPES: dict[str, type[ImportRequest]] = {
-    "s3_folder": S3FolderRequest,
-    "local_computer": LocalComputerRequest,
-    "ground_truth": GroundTruthRequest,
-    "existing_dataset": ExistingDatasetRequest,
-}
 
 
 class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -53,6 +50,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     :ivar slug: Dag and run as one folder name: Dags with the same schedule have runs of the same id
     :ivar holder: the Dag run, which may hold the lease on a dataset
     :ivar run_type: Airflow's, such as ``manual``, ``scheduled`` or ``backfill``
+    :ivar is_past: whether the run is about the bucket as it was (`include.pipelines.requests.is_past_run`)
     """
 
     request: Request
@@ -60,6 +58,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     slug: str
     holder: Holder
     run_type: str = "manual"
+    is_past: bool = False
 
     @classmethod
     def of(cls, request_type: type[ImportRequest], params: Mapping[str, Any], context: Mapping[str, Any]) -> Self:
@@ -68,12 +67,16 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         :raises RequestError: the parameters are wrong
         """
         request = request_type.parse(params)
+        as_of, run_type = run_as_of(request, context), context["dag_run"].run_type
+        # The text of a member of Airflow's enum would be its name.
+        run_type = str(getattr(run_type, "value", run_type))
         return cls(
             request=request,  # type: ignore[arg-type]
-            as_of=run_as_of(request, context),
+            as_of=as_of,
             slug=run_slug(f"{context['dag_run'].dag_id}.{context['dag_run'].run_id}"),
             holder=Holder(context["dag_run"].dag_id, context["dag_run"].run_id),
-            run_type=str(context["dag_run"].run_type),
+            run_type=run_type,
+            is_past=is_past_run(request, run_type, as_of, utc_now()),
         )
 
     @classmethod
@@ -126,6 +129,16 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def dataset(self) -> DatasetFolder:
         """The dataset's folder in the workspace."""
         return self.workspace.dataset(self.request.project, "train" if self.dataset_type == "TRAIN" else "test")
+
+    @property
+    def as_of_second(self) -> str:
+        """``YYYY-MM-DDTHH:MM:SS`` UTC, as listings write times."""
+        return f"{self.as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+    @property
+    def access_needs(self) -> AccessNeeds:
+        """What the access check has to try."""
+        return self.request.past_needs(self.workspace.folder) if self.is_past else self.request.needs
 
     def staged(self, name: str) -> S3Uri:
         """Where the tasks of this run put the object of that name."""

@@ -104,6 +104,7 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
         ("manifest", summary["manifest_uri"]),
         ("ledger", summary["ledger_uri"]),
         ("summary", summary["summary_uri"]),
+        ("report", summary["report_uri"]),
         ("findings", ", ".join(f"{code} {total:,}" for code, total in summary["findings"].items()) or "none"),
         ("seconds", ", ".join(f"{name} {seconds:g}" for name, seconds in summary["timings"].items())),
     ]

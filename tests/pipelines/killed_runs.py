@@ -17,11 +17,12 @@ from typing import Any
 
 import boto3
 import msgspec
+import pytest
 from botocore.endpoint import Endpoint
-from botocore.loaders import JSONFileLoader
 
 from include.object_store.registration_journal import Holder
-from include.pipelines import publication, restoration
+from include.pipelines import publication, restoration, runs
+from include.pipelines.gates import check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.reconciliation import reconcile
@@ -37,6 +38,7 @@ from include.rekognition.operators import (
     RekognitionDeleteDatasetOperator,
     RekognitionUpdateDatasetEntriesOperator,
 )
+from tests.fixtures.service_models import parse_models_once
 from tests.rekognition.task_run import task_context
 
 WRITES = {
@@ -78,9 +80,17 @@ def work(step: Any, *arguments: Any) -> Any:
     return step.__wrapped__(*arguments)
 
 
-def register(run: ImportRun, built: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """What the tasks of the group ``register`` do, one after the other."""
+def register(
+    run: ImportRun, built: dict[str, Any], plan: dict[str, Any], edit: tuple[str, str] | None
+) -> dict[str, Any]:
+    """What the tasks of the group ``register`` do, one after the other.
+
+    :param edit: a dataset's ARN and a line that somebody sends to it after the first of them
+    """
     done = begin_registration(run, built, msgspec.convert(plan, Plan), lambda holder: True)
+    if edit:
+        run.rekognition.update_dataset_entries(edit[0], edit[1].encode())
+        run.rekognition.wait("dataset_updated", edit[0], 1, 30)
     operators: list[RekognitionBaseOperator] = []
     if done.action == "update":
         operators = [
@@ -128,14 +138,15 @@ def run_once(command: dict[str, Any], killer: Killer) -> dict[str, Any]:
     built = work(build_manifest, run, [work(inspect_images, run, shard) for shard in shards])
     validated = work(validate_manifest, run, built)
     plan = work(plan_registration, run, built)
+    gate = msgspec.to_builtins(check_gate(import_run, built, msgspec.convert(plan, Plan), None))
     killer.is_on = True
     try:
-        done = register(import_run, built, plan)
+        done = register(import_run, built, plan, command.get("edit"))
     except Exception:
         work(restoration.restore_dataset, run)
         raise
     reconciled = work(reconcile, run, built, plan, done)
-    published = work(publication.publish, run, built, validated, reconciled)
+    published = work(publication.publish, run, built, validated, reconciled, gate)
     return {
         "action": done["action"],
         "states": reconciled["states"],
@@ -155,20 +166,16 @@ def child(command: dict[str, Any], output: int) -> None:
     os._exit(0)
 
 
-def parse_models_once() -> None:
-    """Every botocore session parses its service models anew, which would take most of the time."""
-    parse = JSONFileLoader.load_file
-    parsed = cache(lambda file_path: parse(JSONFileLoader(), file_path))
-    JSONFileLoader.load_file = lambda self, file_path: parsed(file_path)
-    for service in ("s3", "rekognition", "sts"):
-        boto3.client(service, region_name="us-east-1")
-
-
 def main() -> None:
-    parse_models_once()
+    parse_models_once(pytest.MonkeyPatch())
+    for service in ("s3", "rekognition"):
+        boto3.client(service, region_name="us-east-1")
     publication._send_event = lambda *_: None
     restoration._WAITER_DELAY_S = 0.05
     hook.REQUESTS_PER_S = 1000
+    # Within a child: to make clients takes longer than all that they do.
+    runs.s3_session = cache(runs.s3_session)
+    runs.rekognition_hook = cache(runs.rekognition_hook)
     # Airflow writes its log to standard output.
     results = os.fdopen(int(sys.argv[1]), "w")
     for line in sys.stdin:

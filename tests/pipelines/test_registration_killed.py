@@ -7,8 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
@@ -46,11 +49,11 @@ class Runs:
         return result
 
 
-@pytest.fixture(scope="module")
-def runs(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+@contextmanager
+def running(aws: LocalAws, log_file: Path) -> Iterator[Runs]:
     reading, writing = os.pipe()
     with (
-        (tmp_path_factory.mktemp("killed-runs") / "log").open("w") as log,
+        log_file.open("w") as log,
         os.fdopen(reading) as results,
         subprocess.Popen(
             [sys.executable, "-m", "tests.pipelines.killed_runs", str(writing)],
@@ -65,9 +68,22 @@ def runs(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Itera
     ):
         os.close(writing)
         assert process.stdin is not None
-        yield Runs(process.stdin, results, local_aws)
+        yield Runs(process.stdin, results, aws)
         process.stdin.close()
         assert process.wait(30) == 0
+
+
+@pytest.fixture(scope="module")
+def crew(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Runs]]:
+    """Two of them, for cases that run at the same time."""
+    folder = tmp_path_factory.mktemp("killed-runs")
+    with running(local_aws, folder / "0.log") as first, running(local_aws, folder / "1.log") as second:
+        yield [first, second]
+
+
+@pytest.fixture
+def runs(crew: list[Runs]) -> Runs:
+    return crew[0]
 
 
 FOLDER = "alexa-devices/"
@@ -118,9 +134,9 @@ def assert_nothing_is_lost(place: Place) -> None:
             entry["source-ref"].removeprefix(f"s3://{place.images}/"): labels_of(entry)
             for entry in map(json.loads, lines)
         }
-    if place.dataset_arn():
-        place.wait_until_ready(str(place.dataset_arn())) if not is_deleting(place) else None
-        found |= said(place) if place.dataset_arn() else {}
+    if place.dataset_arn() and not is_deleting(place):
+        place.wait_until_ready(str(place.dataset_arn()))
+        found |= said(place)
     assert {key: found.get(key) for key in HUMAN} == HUMAN
 
 
@@ -150,32 +166,68 @@ def make_bucket(place: Place, number: int) -> str:
     return bucket
 
 
+def changed(place: Place, runs: Runs, case: str) -> dict[str, set[str]]:
+    """A registered dataset whose folder has changed since; what the dataset has to say after the next run."""
+    registered(place, runs)
+    expected = {FOLDER + name: {name.split("/")[0]} for name in IMAGES} | HUMAN
+    place.put(f"{FOLDER}spot/new.png", body=picture())
+    expected[f"{FOLDER}spot/new.png"] = {"spot"}
+    if case == "replace":
+        place.s3.delete_object(Bucket=place.images, Key=f"{FOLDER}echo/b.png")
+        del expected[f"{FOLDER}echo/b.png"]
+    return expected
+
+
 WRITES = {"replace": {"PutObject", "CopyObject", "DeleteDataset", "CreateDataset"}, "update": {"UpdateDatasetEntries"}}
 
 
 @pytest.mark.parametrize("case", ["replace", "update"])
-def test_a_worker_may_be_killed_at_every_write(place: Place, runs: Runs, case: str) -> None:
-    def changed(here: Place) -> dict[str, set[str]]:
-        registered(here, runs)
-        expected = {FOLDER + name: {name.split("/")[0]} for name in IMAGES} | HUMAN
-        here.put(f"{FOLDER}spot/new.png", body=picture())
-        expected[f"{FOLDER}spot/new.png"] = {"spot"}
-        if case == "replace":
-            here.s3.delete_object(Bucket=here.images, Key=f"{FOLDER}echo/b.png")
-            del expected[f"{FOLDER}echo/b.png"]
-        return expected
-
+def test_a_worker_may_be_killed_at_every_write(place: Place, crew: list[Runs], case: str) -> None:
     whole = other_project(place)
-    expected = changed(whole)
-    done = runs.run(whole)
+    expected = changed(whole, crew[0], case)
+    done = crew[0].run(whole)
     assert done["action"] == case
     assert_done(whole, expected)
     assert set(done["writes"]) >= WRITES[case]
-    for at, write in enumerate(done["writes"], start=1):
+
+    def killed_at(runs: Runs, at: int) -> None:
         here = other_project(place)
-        expected = changed(here)
+        expected = changed(here, runs, case)
         assert runs.run(here, at=at) == {"killed": True}
         assert_nothing_is_lost(here)
         finished = runs.run(here)
-        assert "error" not in finished, (at, write, finished)
+        assert "error" not in finished, (at, done["writes"], finished)
         assert_done(here, expected)
+
+    def every_second(runs: Runs, first: int) -> None:
+        for at in range(first, len(done["writes"]) + 1, len(crew)):
+            killed_at(runs, at)
+
+    with ThreadPoolExecutor(len(crew)) as threads:
+        for half in [threads.submit(every_second, runs, first) for first, runs in enumerate(crew, start=1)]:
+            half.result()
+
+
+def test_a_replacement_that_fails_is_undone_at_once(place: Place, runs: Runs) -> None:
+    expected = changed(place, runs, "replace")
+    before = said(place)
+    place.aws.faults("CreateDataset", "fail", message="The manifest file has too many labels.", code="CLIENT_ERROR")
+    failed = runs.run(place)
+    assert "ERROR_MANIFEST_TOO_MANY_LABELS" in failed["error"]
+    assert said(place) == before
+    session, dataset = folder_of(place)
+    journal = read_journal(session, dataset)
+    assert (journal.lease, journal.replacement) == (None, None)
+    assert runs.run(place)["action"] == "replace"
+    assert_done(place, expected)
+
+
+def test_a_dataset_that_is_edited_after_the_export_is_not_deleted(place: Place, runs: Runs) -> None:
+    """Between the plan and the deletion a person saves their work."""
+    changed(place, runs, "replace")
+    edit = json.dumps(image_level(f"s3://{place.images}/{FOLDER}echo/a.png", "late"))
+    failed = runs.run(place, edit=[str(place.dataset_arn()), edit])
+    assert "REKOGNITION_DATASET_CHANGED" in failed["error"]
+    assert said(place)[f"{FOLDER}echo/a.png"] == {"late"}
+    assert runs.run(place)["action"] == "replace"
+    assert said(place)[f"{FOLDER}echo/a.png"] == {"late"}

@@ -1,0 +1,324 @@
+"""What a person should see before a dataset is registered: nothing that Rekognition refuses, and maybe a mistake.
+
+Each risk is one function of what is known by then. Labels are compared as people see them: `LOOKALIKE_LABELS` and
+`SUSPICIOUS_LABELS` step over case, blanks, characters that show nothing, and the ways to compose an accented letter.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from include.custom_labels.quotas import (
+    MAX_FINDING_SAMPLES,
+    MAX_INVALID_LINES_PERCENT,
+    MAX_LABELS,
+    MAX_MANIFEST_BYTES,
+    MAX_TEST_IMAGES_PER_LABEL,
+    MIN_LABEL_OVERLAP_PERCENT,
+    NEAR_INVALID_LINES_PERCENT,
+    NEAR_QUOTA_PERCENT,
+    DatasetType,
+    regional_quotas,
+)
+
+
+class Risk(StrEnum):
+    """A stable code, with what it means and what to do in `explanation`."""
+
+    explanation: str
+
+    def __new__(cls, code: str, explanation: str = "") -> Risk:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.explanation = explanation
+        return member
+
+    REMOVED_SHARE = (
+        "REMOVED_SHARE",
+        "More of the registered images are gone than `max_removed_percent` allows; check that the source is whole.",
+    )
+    NEW_LABELS = "NEW_LABELS", "Labels that the registered dataset does not have; check that no folder is misspelt."
+    VANISHED_LABELS = (
+        "VANISHED_LABELS",
+        "Labels of the registered dataset that no image has any more; check that no folder was renamed or emptied.",
+    )
+    LOOKALIKE_LABELS = (
+        "LOOKALIKE_LABELS",
+        "Labels that differ only in case, blanks, invisible characters or the composition of accents; give them one "
+        "name with `label_aliases`.",
+    )
+    SUSPICIOUS_LABELS = (
+        "SUSPICIOUS_LABELS",
+        "Labels that are called like a split, a container or a tool's leftovers; choose another S3 folder location, "
+        "or leave the folder out with `exclude`.",
+    )
+    FAULTS_NEAR_LIMIT = (
+        "FAULTS_NEAR_LIMIT",
+        "More than 15 % of the images are at fault, and with more than 20 % an import is refused; the ledger names "
+        "each.",
+    )
+    LABEL_OVERLAP = (
+        "LABEL_OVERLAP",
+        "Less than half of the training labels have test images, with which training fails; add test images for the "
+        "others.",
+    )
+    QUOTA_NEAR = (
+        "QUOTA_NEAR",
+        "The dataset has more than 90 % of the images, labels or manifest bytes that it may have; ask AWS for a "
+        "higher quota of images, or split the dataset.",
+    )
+    LEAKAGE = (
+        "LEAKAGE",
+        "The same content is in the training dataset and in the test dataset, which flatters the test results; "
+        "remove it from one of them.",
+    )
+    TEST_LABEL_TOO_LARGE = (
+        "TEST_LABEL_TOO_LARGE",
+        "A label has more than 1,000 test images; move some of them to the training dataset.",
+    )
+
+
+class RiskFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One risk of a registration.
+
+    :ivar detail: what was found, in one sentence
+    :ivar count: images, labels, groups of labels or quotas concerned
+    :ivar samples: the first of them
+    """
+
+    risk: Risk
+    detail: str
+    count: int
+    samples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseState:
+    """The registered dataset.
+
+    :ivar images: that it holds
+    """
+
+    images: int
+    labels: Collection[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedState:
+    """What is known of a dataset before it is registered.
+
+    :ivar images: that it would hold
+    :ivar size_bytes: of its manifest
+    :ivar images_seen: by the import, those at fault included
+    :ivar at_fault: images that somebody wanted in the dataset and that cannot be
+    :ivar fault_samples: keys of the first of them
+    :ivar base: None before the first registration
+    :ivar removed: images that base holds and this does not
+    :ivar removed_samples: addresses of the first of them
+    :ivar other_labels: of the project's other dataset, train for a test dataset; None where there is none
+    :ivar leaked: images whose content is in the other dataset too
+    :ivar leaked_samples: addresses of the first of them
+    """
+
+    dataset_type: DatasetType
+    region: str
+    images: int
+    size_bytes: int
+    images_per_label: Mapping[str, int]
+    images_seen: int
+    at_fault: int
+    fault_samples: Sequence[str] = ()
+    base: BaseState | None = None
+    max_removed_percent: float
+    removed: int = 0
+    removed_samples: Sequence[str] = ()
+    other_labels: Collection[str] | None = None
+    leaked: int = 0
+    leaked_samples: Sequence[str] = ()
+
+
+SPLIT_NAMES: Final = frozenset(
+    "train training trainset test testing testset val validation eval evaluation holdout".split()  # noqa: SIM905
+)
+CONTAINER_NAMES: Final = frozenset(
+    "images image img imgs annotations labels dataset datasets data".split()  # noqa: SIM905
+)
+LEFTOVER_NAMES: Final = frozenset(
+    {
+        *"tmp temp thumb thumbs thumbnail thumbnails cache backup bak trash node_modules".split(),  # noqa: SIM905
+        "new folder",
+        "untitled folder",
+        "lost+found",
+        "system volume information",
+        "$recycle.bin",
+        "#recycle",
+        "@eadir",
+    }
+)
+HIDDEN_PREFIXES: Final = (".", "__")
+"""Of hidden folders and those of tools, such as ``.ipynb_checkpoints`` and ``__MACOSX``."""
+
+_NUMBER: Final = re.compile(r"[-_]?(?:\d+|\(\d+\))$")
+
+
+def find_risks(state: ProposedState, accepted: Collection[Risk]) -> list[RiskFinding]:
+    """The risks of a registration, in the order of `Risk`.
+
+    :param accepted: risks that somebody has accepted, which are left out
+    """
+    findings = (_FINDERS[risk](state) for risk in Risk if risk not in accepted)
+    return [finding for finding in findings if finding is not None]
+
+
+def _finding(risk: Risk, detail: str, samples: Iterable[str], count: int | None = None) -> RiskFinding:
+    every = tuple(samples)
+    return RiskFinding(
+        risk=risk,
+        detail=detail,
+        count=len(every) if count is None else count,
+        samples=every[: MAX_FINDING_SAMPLES.value],
+    )
+
+
+def _removed_share(state: ProposedState) -> RiskFinding | None:
+    if state.base is None or state.removed * 100 <= state.max_removed_percent * state.base.images:
+        return None
+    detail = (
+        f"{state.removed:,} of {state.base.images:,} registered images are gone, "
+        f"more than {state.max_removed_percent:g} %."
+    )
+    return _finding(Risk.REMOVED_SHARE, detail, state.removed_samples, state.removed)
+
+
+def _new_labels(state: ProposedState) -> RiskFinding | None:
+    labels = state.images_per_label.keys() - set(state.base.labels) if state.base else None
+    if not labels:
+        return None
+    return _finding(Risk.NEW_LABELS, f"Labels that the dataset does not have yet: {len(labels):,}.", sorted(labels))
+
+
+def _vanished_labels(state: ProposedState) -> RiskFinding | None:
+    labels = set(state.base.labels) - state.images_per_label.keys() if state.base else None
+    if not labels:
+        return None
+    return _finding(Risk.VANISHED_LABELS, f"Labels of the dataset without an image: {len(labels):,}.", sorted(labels))
+
+
+def _lookalike_labels(state: ProposedState) -> RiskFinding | None:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(state.images_per_label):
+        groups[as_seen(label)].append(label)
+    alike = [", ".join(map(ascii, labels)) for labels in groups.values() if len(labels) > 1]
+    if not alike:
+        return None
+    return _finding(Risk.LOOKALIKE_LABELS, f"Groups of labels that look alike: {len(alike):,}.", alike)
+
+
+def _suspicious_labels(state: ProposedState) -> RiskFinding | None:
+    labels = [label for label in sorted(state.images_per_label) if is_suspicious(label)]
+    if not labels:
+        return None
+    return _finding(Risk.SUSPICIOUS_LABELS, f"Labels with the name of something else: {len(labels):,}.", labels)
+
+
+def _faults_near_limit(state: ProposedState) -> RiskFinding | None:
+    if state.at_fault * 100 <= NEAR_INVALID_LINES_PERCENT.value * state.images_seen:
+        return None
+    detail = (
+        f"{state.at_fault:,} of {state.images_seen:,} images are at fault, more than "
+        f"{NEAR_INVALID_LINES_PERCENT.value} %; {MAX_INVALID_LINES_PERCENT.value} % are the limit."
+    )
+    return _finding(Risk.FAULTS_NEAR_LIMIT, detail, state.fault_samples, state.at_fault)
+
+
+def _label_overlap(state: ProposedState) -> RiskFinding | None:
+    if state.other_labels is None:
+        return None
+    ours, other = set(state.images_per_label), set(state.other_labels)
+    train, test = (ours, other) if state.dataset_type == "TRAIN" else (other, ours)
+    shared = len(train & test)
+    if shared * 100 >= MIN_LABEL_OVERLAP_PERCENT.value * len(train):
+        return None
+    detail = f"{shared} of {len(train)} training labels have test images."
+    return _finding(Risk.LABEL_OVERLAP, detail, sorted(train - test))
+
+
+def _quota_near(state: ProposedState) -> RiskFinding | None:
+    quotas = (
+        ("images", state.images, regional_quotas(state.region).images(state.dataset_type)),
+        ("labels", len(state.images_per_label), MAX_LABELS.value),
+        ("manifest bytes", state.size_bytes, MAX_MANIFEST_BYTES.value),
+    )
+    near = [
+        f"{value:,} of {quota:,} {name}"
+        for name, value, quota in quotas
+        if value * 100 > NEAR_QUOTA_PERCENT.value * quota
+    ]
+    if not near:
+        return None
+    return _finding(Risk.QUOTA_NEAR, f"The dataset has {', '.join(near)}.", near)
+
+
+def _leakage(state: ProposedState) -> RiskFinding | None:
+    if not state.leaked:
+        return None
+    detail = f"The content of {state.leaked:,} images is in the training dataset and in the test dataset."
+    return _finding(Risk.LEAKAGE, detail, state.leaked_samples, state.leaked)
+
+
+def _test_label_too_large(state: ProposedState) -> RiskFinding | None:
+    if state.dataset_type != "TEST":
+        return None
+    limit = MAX_TEST_IMAGES_PER_LABEL.value
+    labels = sorted(label for label, images in state.images_per_label.items() if images > limit)
+    if not labels:
+        return None
+    detail = f"Labels with more than {limit:,} test images: {len(labels):,}."
+    return _finding(Risk.TEST_LABEL_TOO_LARGE, detail, labels)
+
+
+_FINDERS: Final[dict[Risk, Callable[[ProposedState], RiskFinding | None]]] = {
+    Risk.REMOVED_SHARE: _removed_share,
+    Risk.NEW_LABELS: _new_labels,
+    Risk.VANISHED_LABELS: _vanished_labels,
+    Risk.LOOKALIKE_LABELS: _lookalike_labels,
+    Risk.SUSPICIOUS_LABELS: _suspicious_labels,
+    Risk.FAULTS_NEAR_LIMIT: _faults_near_limit,
+    Risk.LABEL_OVERLAP: _label_overlap,
+    Risk.QUOTA_NEAR: _quota_near,
+    Risk.LEAKAGE: _leakage,
+    Risk.TEST_LABEL_TOO_LARGE: _test_label_too_large,
+}
+
+
+def as_seen(label: str) -> str:
+    """The same for labels that people can hardly tell apart."""
+    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", label).casefold())
+    return "".join(char for char in folded if not _shows_nothing(char))
+
+
+def _shows_nothing(char: str) -> bool:
+    # Variation selectors only choose between two drawings of the character before them.
+    return (
+        char.isspace()
+        or unicodedata.category(char) in ("Cc", "Cf")
+        or "\ufe00" <= char <= "\ufe0f"
+        or "\U000e0100" <= char <= "\U000e01ef"
+    )
+
+
+def is_suspicious(label: str) -> bool:
+    """Whether the label is called like a folder that is no label, with or without a number behind its name."""
+    seen = as_seen(label)
+    return seen.startswith(HIDDEN_PREFIXES) or bool({seen, _NUMBER.sub("", seen)} & _SUSPICIOUS)
+
+
+_SUSPICIOUS: Final = frozenset(map(as_seen, SPLIT_NAMES | CONTAINER_NAMES | LEFTOVER_NAMES))
