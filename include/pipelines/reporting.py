@@ -25,7 +25,7 @@ from include.pipelines.snapshot_report import (
 
 def question_of(run: ImportRun, built: Mapping[str, Any], plan: Plan, gate: Gate) -> dict[str, str]:
     """Headline and page of what a person is asked, with pictures of some of the images concerned."""
-    report = report_of(run, plan, gate)
+    report = report_of(run, plan, gate, lines=built["lines"], images_per_label=_after(gate))
     images = write_samples(run, choose_samples(report.difference)) if report.difference else []
     places = {"manifest": str(built["manifest"]), "ledger": str(built["ledger"])}
     return {"subject": approval_subject(report), "body": approval_body(report, images, places)}
@@ -128,6 +128,10 @@ def _changes(diff: SnapshotDiff, kind: Any) -> tuple[ImageChange, ...]:
         ImageChange(image=sample.image, before=sample.before, after=sample.after)
         for sample in diff.samples.get(kind, [])
     )
+
+
+def _after(gate: Gate) -> dict[str, int]:
+    return {label: count.after for label, count in gate.diff.labels.items() if count.after} if gate.diff else {}
 
 
 def _before(gate: Gate) -> dict[str, int] | None:

@@ -29,6 +29,9 @@ _ADDRESS_CHARACTERS = 1200
 _SAMPLES_PER_RISK = 5
 _SAMPLES_PER_KIND = 8
 _LABELS_SHOWN = 10
+_PICTURES_PER_ROW = 3
+# Code does not break within a cell.
+_CAPTION_CHARACTERS = 40
 
 _VERBS = {"create": "Create", "recreate": "Create", "update": "Update", "replace": "Replace"}
 _INTENTIONS = {
@@ -178,12 +181,27 @@ def _risk_head(risk: RiskRow) -> str:
 
 
 def _add_images(page: _Page, images: Sequence[SampleImage]) -> None:
-    rows = [
-        f"| {f'![{image.what} {number}]({image.url})' if image.url else _plain(image.missing)} "
-        f"| {image.what} | {_code(_key(image.change.image))}{_says(image.change)} |"
-        for number, image in enumerate(images, start=1)
-    ]
-    page.add_list("### Images\n\n| picture | what | image |\n|---|---|---|", rows)
+    """Pictures side by side, with what they are below them."""
+    rows = []
+    for start in range(0, len(images), _PICTURES_PER_ROW):
+        row = images[start : start + _PICTURES_PER_ROW]
+        pictures = [_picture(image, number) for number, image in enumerate(row, start=start + 1)]
+        captions = [_caption(image) for image in row]
+        rows.append(f"{_table_row(pictures)}\n{_table_row(captions)}")
+    page.add_list(f"### Images\n\n{_table_row([])}\n{'|---' * _PICTURES_PER_ROW}|", rows)
+
+
+def _picture(image: SampleImage, number: int) -> str:
+    return f"![{image.what} {number}]({image.url})" if image.url else _plain(image.missing)
+
+
+def _caption(image: SampleImage) -> str:
+    key = _code(_key(image.change.image), _CAPTION_CHARACTERS)
+    return f"{image.what} {key}{_says(image.change, _CAPTION_CHARACTERS)}"
+
+
+def _table_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join([*cells, *[''] * (_PICTURES_PER_ROW - len(cells))])} |"
 
 
 def _add_difference(page: _Page, difference: BaseDifference) -> None:
@@ -195,8 +213,8 @@ def _add_difference(page: _Page, difference: BaseDifference) -> None:
         page.add_list(f"### {kind.capitalize()}\n", lines, difference.total(kind) or 0)
 
 
-def _says(change: ImageChange) -> str:
-    said = " → ".join(_code(text) for text in (change.before, change.after) if text)
+def _says(change: ImageChange, characters: int = _SHOWN_CHARACTERS) -> str:
+    said = " → ".join(_code(text, characters) for text in (change.before, change.after) if text)
     return f": {said}" if said else ""
 
 

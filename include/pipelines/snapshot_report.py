@@ -133,6 +133,7 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
     :ivar ledger: ``s3://`` address
     :ivar images_per_label: one image counts for each of its labels
     :ivar images_per_label_before: of the snapshot that was registered before; None where there was none
+    :ivar lines: of the manifest, as long as there are no `reasons`, which say it too
     :ivar reasons: the ledger
     :ivar difference: None where no snapshot was registered before
     :ivar approval: None where nobody was asked
@@ -151,6 +152,7 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str = ""
     images_per_label: dict[str, int] = {}
     images_per_label_before: dict[str, int] | None = None
+    lines: int = 0
     reasons: tuple[ReasonRow, ...] = ()
     difference: BaseDifference | None = None
     risks: tuple[RiskRow, ...] = ()
@@ -168,7 +170,7 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def images(self) -> int:
         """Images that have a line in the manifest."""
-        return self._count(IN_MANIFEST)
+        return self._count(IN_MANIFEST) if self.reasons else self.lines
 
     @property
     def unlabelled(self) -> int:
