@@ -133,7 +133,7 @@ notifications:
         (f"{SMALL}description:\n", "line 5, `description`: expected `str`, got `null`. Give it a value, or remove it."),
         (
             f"{SMALL}dataset_type: both\n",
-            "line 5, `dataset_type`: invalid enum value 'both'. It is one of test, train.",
+            "line 5, `dataset_type`: invalid enum value 'both'. It is one of test, train, train+test.",
         ),
         (f"{SMALL}  label_aliases: {{1: One}}\n", "line 5, `source.label_aliases`: expected `str`, got `int`."),
         (f"{SMALL}  exclude:\n  - a\n  - 3\n", "line 7, `source.exclude[1]`: expected `str`, got `int`."),
@@ -332,8 +332,7 @@ def test_the_shipped_files_fit_their_schema(path: Path) -> None:
         f"{SMALL}as_of: 2026-11-01T00:00:00Z\n",
         f"{SMALL}register: yes\n",
         f"{SMALL}dataset_type: both\n",
-        f"{SMALL}dataset_type: train+test\n",
-        f"{SMALL}split: {{}}\n",
+        f"{SMALL}split: {{colour: x}}\n",
         f"{SMALL}schedule: 5\n",
         f"{SMALL}  label_aliases: {{a: 1}}\n",
         f"{SMALL}notifications: [{{on: [failure]}}]\n",
