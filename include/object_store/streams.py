@@ -276,12 +276,17 @@ def read_json(session: S3Session, uri: S3Uri, kind: type[T]) -> tuple[T, str] | 
     try:
         return msgspec.json.decode(found[0], type=kind), found[1]
     except msgspec.DecodeError as error:
-        raise AccessError(
-            "DOCUMENT_UNREADABLE",
-            f"{uri} is not what this project writes: {error}",
-            "Restore the object's previous version, or remove it.",
-            location=str(uri),
-        ) from error
+        raise unreadable(uri, error) from error
+
+
+def unreadable(place: object, error: Exception) -> AccessError:
+    """The error for a document that has not the form that this project gives it."""
+    return AccessError(
+        "DOCUMENT_UNREADABLE",
+        f"{place} is not what this project writes: {error}",
+        "Restore the object's previous version, or remove it.",
+        location=str(place),
+    )
 
 
 def object_head(session: S3Session, uri: S3Uri) -> StoredHead:

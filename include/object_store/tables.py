@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +15,7 @@ from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
-from include.object_store.streams import ObjectWriter, StoredObject, object_head
+from include.object_store.streams import ObjectWriter, StoredObject, object_head, unreadable
 
 PARQUET = "application/vnd.apache.parquet"
 ROW_GROUP_ROWS = 50_000
@@ -141,6 +141,30 @@ def _read_columns(session: S3Session, uri: S3Uri) -> Iterator[list[list[Any]]]:
     ):
         for batch in table.iter_batches(PAGE_ROWS):
             yield [column.to_pylist() for column in batch.columns]
+
+
+def read_ledger_objects(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, str, int]]:
+    """Key, ETag and size of each row of a ledger, in its order; the other columns are not read.
+
+    :raises AccessError: OBJECT_NOT_FOUND, DOCUMENT_UNREADABLE, or what else S3 answers
+    """
+    with io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file:
+        yield from ledger_objects(file, uri)
+
+
+def ledger_objects(file: BinaryIO, place: object) -> Iterator[tuple[str, str, int]]:
+    """The same of an open file.
+
+    :param place: what an error calls it
+    :raises AccessError: DOCUMENT_UNREADABLE
+    """
+    try:
+        with pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(PAGE_ROWS, columns=["key", "etag", "size_bytes"]):
+                columns = [batch.column(name).to_pylist() for name in ("key", "etag", "size_bytes")]
+                yield from zip(*columns, strict=True)
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise unreadable(place, error) from error
 
 
 def write_pages(session: S3Session, uri: S3Uri, pages: Iterable[ObjectPage]) -> StoredObject:

@@ -291,6 +291,86 @@ def test_quotas_on_a_terminal(as_json: bool) -> None:
         assert "Custom Labels quotas in us-east-1" in output.decode()
 
 
+def manifest_file(path: Path, *lines: bytes) -> str:
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return str(path)
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> tuple[str, str]:
+    return (
+        manifest_file(tmp_path / "a.manifest", image(1), image(2), image(3, None)),
+        manifest_file(tmp_path / "b.manifest", image(1, "dot"), image(3, None), image(4)),
+    )
+
+
+def test_diff_of_manifests(manifests: tuple[str, str]) -> None:
+    a, b = manifests
+    done = run("diff", a, b)
+    assert (done.returncode, done.stderr) == (1, b"")
+    text = done.stdout.decode()
+    assert f"s3://{BUCKET}/1.png  'echo' → 'dot'" in text
+    assert "not known" in text
+    assert "labels appeared: 'dot'" in text
+
+
+def test_diff_as_json(manifests: tuple[str, str]) -> None:
+    a, b = manifests
+    (found,) = json_lines(run("diff", a, b, "--json"))
+    assert {name: found[name] for name in ("added", "removed", "changed", "relabelled", "moved")} == {
+        "added": 1,
+        "removed": 1,
+        "changed": None,
+        "relabelled": 1,
+        "moved": None,
+    }
+    assert found["labels"] == {"dot": {"before": 0, "after": 1}, "echo": {"before": 2, "after": 1}}
+    assert found["samples"]["removed"] == [{"image": f"s3://{BUCKET}/2.png", "before": "'echo'", "after": ""}]
+
+
+@pytest.mark.parametrize("stdin_at", [0, 1])
+def test_diff_with_standard_input(manifests: tuple[str, str], stdin_at: int) -> None:
+    data = Path(manifests[stdin_at]).read_bytes()
+    places = [*manifests]
+    places[stdin_at] = "-"
+    assert run("diff", *places, "--json", stdin=data).stdout == run("diff", *manifests, "--json").stdout
+
+
+def test_diff_of_the_same(manifests: tuple[str, str]) -> None:
+    assert run("diff", manifests[0], manifests[0]).returncode == 0
+
+
+def test_diff_prints_hostile_text_as_escapes(tmp_path: Path) -> None:
+    evil = line_of(label_pair(label="\x1b[2J\u202e"), source_ref=f"s3://{BUCKET}/a\n\x1b]0;\x07.png")
+    done = run("diff", manifest_file(tmp_path / "a"), manifest_file(tmp_path / "b", evil))
+    assert done.returncode == 1
+    assert all(char.isprintable() or char == "\n" for char in done.stdout.decode())
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([image(2), image(1)], "MANIFEST_NOT_SORTED: Line 2 of the second manifest is about"),
+        ([image(1), image(1)], "MANIFEST_NOT_SORTED: Line 2 of the second manifest is about"),
+        ([b"{"], "ERROR_INVALID_JSON_LINE: Line 1 of the second manifest names no image."),
+        ([b"\x89PNG"], "ERROR_INVALID_JSON_LINE: Line 1 of the second manifest names no image."),
+    ],
+)
+def test_diff_of_what_cannot_be_compared(tmp_path: Path, lines: list[bytes], message: str) -> None:
+    b = manifest_file(tmp_path / "b.manifest", *lines)
+    done = run("diff", manifest_file(tmp_path / "a.manifest", image(1)), b)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().startswith(f"{b}: {message}")
+
+
+@pytest.mark.parametrize("places", [["missing.manifest", "-"], ["-", "missing.manifest"], ["-", "-"], ["-"], []])
+def test_diff_of_what_is_not_there(places: list[str]) -> None:
+    done = run("diff", *places, stdin=image(1))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("region", ["London", "", "us-east"])
 def test_what_is_no_region_is_a_usage_error(region: str) -> None:
     done = run("quotas", "--region", region)
@@ -304,4 +384,4 @@ def test_codes() -> None:
 
 def test_the_package_runs_as_a_module() -> None:
     done = subprocess.run([*COMMAND, "--help"], capture_output=True, check=True, cwd=ROOT, timeout=60)
-    assert all(command in done.stdout.decode() for command in ("labels", "validate", "quotas", "codes"))
+    assert all(command in done.stdout.decode() for command in ("labels", "validate", "diff", "quotas", "codes"))
