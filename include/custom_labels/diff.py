@@ -123,7 +123,8 @@ def diff_snapshots(
 class _Side:
     """One of the two streams as far as it has been read.
 
-    :ivar line: the line that was read last, with its `identity` and `content`
+    :ivar identity: of the line that was read last
+    :ivar content: of the line that was read last
     """
 
     def __init__(
@@ -135,39 +136,33 @@ class _Side:
     ) -> None:
         self.name = name
         self.stream = LineStream(name, manifest)
-        self.line = b""
         self.identity = ""
         self.content = Content(b"", ())
-        self.is_at_end = False
-        self._is_read = False
         self._contents = contents
+        self._is_read = False
         self._objects = iter(objects)
         self._object = next(self._objects, None)
 
-    def read(self, other: _Side | None = None) -> None:
-        """Read the line at hand, unless it is read already.
+    @property
+    def is_at_end(self) -> bool:
+        return self.stream.line is None
 
-        :param other: a side that may have read the same line
-        """
-        if self._is_read or self.is_at_end:
-            return
-        line = self.stream.line()
-        if line is None:
-            self.is_at_end = True
-            return
-        if other is not None and line == other.line:
-            self.line, self.identity, self.content = other.line, other.identity, other.content
-        else:
-            self.line = line
-            self.identity, self.content = self._contents.read(line)
-        self._is_read = True
+    def read(self) -> None:
+        """Have identity and content of the line at hand, where there is one."""
+        if not self._is_read and self.stream.line is not None:
+            self.identity, self.content = self._contents.read(self.stream.line)
+            self._is_read = True
+
+    def read_as(self, other: _Side) -> None:
+        """The same, where the other side has read the same line."""
+        self.identity, self.content, self._is_read = other.identity, other.content, True
 
     def step(self) -> None:
         self.stream.step()
         self._is_read = False
 
-    def skip(self, block: bytes, lines: int) -> None:
-        self.stream.skip(len(block), lines)
+    def skip(self, block: bytes) -> None:
+        self.stream.skip(block)
         self._is_read = False
 
     def object_of(self, identity: str) -> tuple[str, int] | None:
@@ -183,7 +178,7 @@ class _Side:
 
     def describe(self) -> str:
         """What the line at hand says, for people."""
-        return describe(self.line)
+        return describe(self.stream.line or b"")
 
     def disorder(self, last: str) -> ManifestError:
         """Why the line at hand cannot follow what came before it."""
@@ -195,7 +190,7 @@ class _Side:
                 "Sort the lines by source-ref, in the order of UTF-8 bytes, and keep one for each image.",
                 **details,
             )
-        fault = decode_line(self.line)
+        fault = decode_line(self.stream.line or b"")
         code = Code.ERROR_INVALID_JSON_LINE if isinstance(fault, str) else Code.ERROR_MISSING_SOURCE_REF
         return ManifestError(code, f"{place} names no image. {code.message}", code.next_step, **details)
 
@@ -219,11 +214,14 @@ class _Comparison:
         self._samples_max = samples_per_difference
 
     def run(self) -> None:
-        before, after = self._before, self._after
-        while not (before.is_at_end and after.is_at_end):
-            block = before.stream.common_block(after.stream)
-            if not block or not self._take_block(block):
-                for _ in range(block.count(b"\n") or 1):
+        before, after = self._before.stream, self._after.stream
+        while before.line is not None or after.line is not None:
+            if before.line != after.line:
+                self._take_next()
+                continue
+            block = before.common_block(after)
+            if not self._take_block(block):
+                for _ in range(block.count(b"\n")):
                     self._take_next()
 
     def _take_block(self, block: bytes) -> bool:
@@ -238,19 +236,20 @@ class _Comparison:
             for address in run.addresses:
                 self._compare_objects(address.decode())
         self._last = run.addresses[-1].decode()
-        self._before.skip(block, len(run.addresses))
-        self._after.skip(block, len(run.addresses))
+        self._before.skip(block)
+        self._after.skip(block)
         return True
 
     def _take_next(self) -> None:
         """Take the next image, from the side or sides that have it."""
         before, after = self._before, self._after
         before.read()
-        after.read(before)
+        if after.stream.line == before.stream.line:
+            after.read_as(before)
+        else:
+            after.read()
         is_before = not before.is_at_end and (after.is_at_end or before.identity <= after.identity)
         is_after = not after.is_at_end and (before.is_at_end or after.identity <= before.identity)
-        if not (is_before or is_after):
-            return
         side = before if is_before else after
         if side.identity <= self._last:
             raise side.disorder(self._last)

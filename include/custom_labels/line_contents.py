@@ -133,11 +133,13 @@ class LineContents:
 
 def _without_dates(block: bytes) -> bytes | None:
     """The same as the pattern does, where all dates have the canonical length."""
-    first, *rest = block.split(_DATE_NAME)
-    ends = b"".join([part[: _DATE_LENGTH + 1] for part in rest])
-    if ends.translate(None, _DATE_BYTES) != b'"' * len(rest):
+    first, *parts = block.split(_DATE_NAME)
+    size = _DATE_LENGTH + 1
+    dates, quotes = b"".join([part[:size] for part in parts]), b'"' * len(parts)
+    is_usual = len(dates) == size * len(parts) and dates[_DATE_LENGTH::size] == quotes
+    if not is_usual or dates.translate(None, _DATE_BYTES) != quotes:
         return None
-    return _NO_DATE.join([first, *[part[_DATE_LENGTH + 1 :] for part in rest]])
+    return _NO_DATE.join([first, *[part[size:] for part in parts]])
 
 
 def _unescaped(quoted: bytes) -> bytes:

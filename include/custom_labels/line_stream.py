@@ -20,7 +20,9 @@ class LineStream:
 
     :param name: what errors call it
     :param chunks: its bytes, cut anywhere; a last line without ``\n`` counts
+    :ivar line: the line at hand, without its line end; None at the end
     :ivar number: of the line at hand, counted from 1
+    :raises ManifestError: ERROR_JSON_LINE_TOO_LONG, also when it goes on
     """
 
     def __init__(self, name: str, chunks: Iterable[bytes]) -> None:
@@ -29,33 +31,25 @@ class LineStream:
         self._data = b""
         self._at = 0
         self.number = 1
+        self.line = self._find_line()
 
     @property
     def place(self) -> str:
         """Where the line at hand stands, for errors."""
         return f"Line {self.number:,} of the {self._name} manifest"
 
-    def line(self) -> bytes | None:
-        """The line at hand, without its line end; None at the end.
-
-        :raises ManifestError: ERROR_JSON_LINE_TOO_LONG
-        """
-        end = self._data.find(b"\n", self._at)
-        if end < 0:
-            if not self._refill():
-                return None
-            end = self._data.find(b"\n")
-        return self._data[self._at : end]
-
     def step(self) -> None:
         """Go on to the next line."""
-        self._at = self._data.index(b"\n", self._at) + 1
-        self.number += 1
+        if self.line is not None:
+            self._at += len(self.line) + 1
+            self.number += 1
+            self.line = self._find_line()
 
-    def skip(self, size_bytes: int, lines: int) -> None:
-        """Go on behind whole lines, such as `common_block` gives."""
-        self._at += size_bytes
-        self.number += lines
+    def skip(self, block: bytes) -> None:
+        """Go on behind whole lines that `common_block` gave."""
+        self._at += len(block)
+        self.number += block.count(b"\n")
+        self.line = self._find_line()
 
     def common_block(self, other: LineStream) -> bytes:
         """Whole lines at hand that the other stream has too, with their line ends; of what both have read."""
@@ -76,6 +70,14 @@ class LineStream:
             if ours[at:stop] == theirs[at + shift : stop + shift]:
                 at = stop
         return ours[start : ours.rfind(b"\n", start, at) + 1]
+
+    def _find_line(self) -> bytes | None:
+        end = self._data.find(b"\n", self._at)
+        if end < 0:
+            if not self._refill():
+                return None
+            end = self._data.index(b"\n")
+        return self._data[self._at : end]
 
     def _refill(self) -> bool:
         parts = [self._data[self._at :]]

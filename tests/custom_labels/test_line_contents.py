@@ -151,6 +151,7 @@ USUAL = compact(line_of(label_pair(label="label 1"), source_ref=ref("00002.png")
     [
         USUAL.replace(b'"creation-date":"2026-11-22T20:00:00"', b"\0"),
         USUAL.replace(b"T20:00:00", b'T20"00:00'),
+        USUAL.replace(b'T20:00:00"', b'T20:00"000'),
         USUAL.replace(b"T20:00:00", b"T20:00"),
         USUAL.replace(b"T20:00:00", b"T20:00:00Z"),
         USUAL.replace(b"source-ref", b"source-REF"),
