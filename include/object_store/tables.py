@@ -172,30 +172,6 @@ def ledger_objects(file: BinaryIO, place: object) -> Iterator[tuple[str, str, in
         raise unreadable(place, error) from error
 
 
-def read_ledger_objects(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, str, int]]:
-    """Key, ETag and size of each row of a ledger, in its order; the other columns are not read.
-
-    :raises AccessError: OBJECT_NOT_FOUND, DOCUMENT_UNREADABLE, or what else S3 answers
-    """
-    with io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file:
-        yield from ledger_objects(file, uri)
-
-
-def ledger_objects(file: BinaryIO, place: object) -> Iterator[tuple[str, str, int]]:
-    """The same of an open file.
-
-    :param place: what an error calls it
-    :raises AccessError: DOCUMENT_UNREADABLE
-    """
-    try:
-        with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(PAGE_ROWS, columns=["key", "etag", "size_bytes"]):
-                columns = [batch.column(name).to_pylist() for name in ("key", "etag", "size_bytes")]
-                yield from zip(*columns, strict=True)
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise unreadable(place, error) from error
-
-
 def write_pages(session: S3Session, uri: S3Uri, pages: Iterable[ObjectPage]) -> StoredObject:
     """A listing as Parquet, with as much in memory as a row group.
 
