@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
+from include.custom_labels.dataset_entries import Entry
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State
 from include.custom_labels.merge import MergedImage, Outcome
 from include.custom_labels.reasons import Reason
-from include.custom_labels.update_plan import Entry
 
 REASON_OF_OUTCOME: Final = {
     Outcome.KEPT: Reason.KEPT_DATASET_ENTRY,

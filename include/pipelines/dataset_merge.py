@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.errors import AccessError
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
@@ -19,7 +20,6 @@ from include.custom_labels.manifest import submission_line
 from include.custom_labels.merge import BaseImage, MergePolicy, OurImage, Outcome, TheirEntry, merge
 from include.custom_labels.outcomes import OutcomeRow, aside_of_row, outcome_of_image, outcome_of_row
 from include.custom_labels.quotas import MAX_FINDING_SAMPLES
-from include.custom_labels.update_plan import read_entry
 from include.object_store.registration_journal import Journal
 from include.object_store.snapshots import CurrentSnapshot, read_summary
 from include.object_store.streams import ObjectWriter, read_lines

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
-from include.custom_labels.update_plan import read_entry
 from include.object_store.snapshots import DatasetType, nearest_snapshot
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.manifests import check_faults

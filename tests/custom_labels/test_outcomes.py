@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.custom_labels.dataset_entries import Entry
 from include.custom_labels.ledger import LedgerRow, State
 from include.custom_labels.merge import Outcome
 from include.custom_labels.outcomes import OutcomeRow, aside_of_row, close_rows, outcome_of_row
 from include.custom_labels.reasons import Reason
-from include.custom_labels.update_plan import Entry
 
 LABELLED = LedgerRow("x/a.png", 9, "e", "2026-11-22T20:00:00", State.LABELLED, "echo", Reason.IN_FOLDER, "", 64, 64)
 SKIPPED = LABELLED._replace(state=State.SKIPPED, label=None, reason=Reason.SYSTEM_FILE)
