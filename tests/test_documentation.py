@@ -145,6 +145,7 @@ def test_decision_records_are_numbered_once() -> None:
         "docs/local-aws.md",
         "docs/error-codes.md",
         "docs/split.md",
+        "docs/refreshes.md",
         *SOURCE_PAGES,
     ],
 )

@@ -80,7 +80,7 @@ def test_images_are_added_to_a_dataset_that_keeps_everything_it_has(
     }
 
     # The folder's import goes on from there: nothing counts as removed, and the person's work stays.
-    again = run_dag("import_s3_folder", place.conf())
+    again = run_dag("import_s3_folder", place.conf(accept_risks=["NEW_LABELS"]))
     assert again.state == "success"
     expected["alexa-devices/spot/new.png"] = "spot"
     assert place.entries() == expected
