@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHON
 export IMAGES
 
-TYPED := include dags demo bench
+TYPED := include dags plugins demo bench
 
 .PHONY: help
 help: ## list the targets
@@ -55,6 +55,10 @@ lint: $(READY) ## check format, lint rules and the direction of imports
 format: $(READY) ## format the code
 	@$(RUN)/ruff format .
 	@$(RUN)/ruff check --fix .
+
+.PHONY: schema
+schema: $(READY) ## write include/datasets/dataset.schema.json, which editors check dataset files with
+	@$(RUN)/python -m include.pipelines.dataset_schema
 
 .PHONY: types
 types: $(READY) ## check the types

@@ -1,8 +1,8 @@
 """A fast S3 to measure clients with: listings rendered once, settable latency, jitter and share of 503 answers.
 
 It checks no signature and keeps what it is given in memory. It answers what the contenders ask: ListObjectsV2,
-ranged GET, HEAD, PUT and multipart uploads. ``python -m bench.stub`` runs it as a process of its own and prints its
-port; `running_stub` runs it in a thread, for tests.
+ListObjectVersions, ranged GET, HEAD, PUT and multipart uploads. ``python -m bench.stub`` runs it as a process of its
+own and prints its port; `running_stub` runs it in a thread, for tests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import threading
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,6 +25,7 @@ from xml.sax.saxutils import escape
 from bench.fixture import LAST_MODIFIED, all_keys, content_number, contents
 
 MAX_KEYS = 1000
+NULL_VERSION = "null"
 SERVER = "stub"
 _NO_HEADERS: Mapping[str, str] = {}
 _HTTP_DATE = "Sun, 22 Nov 2026 20:00:00 GMT"
@@ -41,6 +42,19 @@ class StoredBody:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """A version of a key as a listing shows it.
+
+    :ivar size_bytes: None for a delete marker
+    """
+
+    version_id: str
+    last_modified: str = LAST_MODIFIED
+    etag: str = "0a1b"
+    size_bytes: int | None = 1
+
+
 @dataclass(slots=True)
 class Stub:
     """The state of the store.
@@ -52,6 +66,7 @@ class Stub:
     :ivar faults: answers for the next requests: an HTTP status, or 0 to drop the connection; then as usual
     :ivar requests: every request line seen, while `is_recording`
     :ivar denied_keys: answered with 403
+    :ivar versions: of a key, from the newest to the oldest
     """
 
     keys: Sequence[str]
@@ -69,6 +84,7 @@ class Stub:
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     chance: random.Random = field(default_factory=lambda: random.Random(20261122))
     rendered: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    versions: Callable[[str], Sequence[ListedVersion]] = lambda key: (ListedVersion(NULL_VERSION),)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes | None:
         """The whole HTTP answer; None drops the connection."""
@@ -107,6 +123,8 @@ class Stub:
 
     def _list(self, query: str) -> bytes:
         asked = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        if "versions" in asked:
+            return self._list_versions(asked)
         prefix = asked.get("prefix", "")
         delimiter = asked.get("delimiter", "")
         first = bisect_left(self.keys, prefix)
@@ -151,6 +169,47 @@ class Stub:
         parts += [f"<CommonPrefixes><Prefix>{encode(folder)}</Prefix></CommonPrefixes>" for folder in folders]
         parts.append("</ListBucketResult>")
         return "".join(parts).encode()
+
+    def _list_versions(self, asked: dict[str, str]) -> bytes:
+        prefix, delimiter, marker = (asked.get(name, "") for name in ("prefix", "delimiter", "key-marker"))
+        # A child folder is gone on from behind all that it holds.
+        is_folder = bool(delimiter) and marker.endswith(delimiter)
+        at = bisect_left(self.keys, max(prefix, marker + "\U0010ffff" if is_folder else marker))
+        last = bisect_left(self.keys, prefix + "\U0010ffff", lo=at)
+        encode = _url_encoded if asked.get("encoding-type") == "url" else escape
+        rows: list[str] = []
+        place = ("", "")
+        while at < last and len(rows) < MAX_KEYS:
+            key = self.keys[at]
+            at += 1
+            folder, slash, _ = key[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
+            if slash:
+                place = (prefix + folder + slash, "")
+                rows.append(f"<CommonPrefixes><Prefix>{encode(place[0])}</Prefix></CommonPrefixes>")
+                at = bisect_left(self.keys, place[0] + "\U0010ffff", lo=at)
+                continue
+            versions = self.versions(key)
+            start = 0
+            if key == marker:
+                ids = [version.version_id for version in versions]
+                start = ids.index(asked["version-id-marker"]) + 1 if "version-id-marker" in asked else len(ids)
+            for number in range(start, min(len(versions), start + MAX_KEYS - len(rows))):
+                place = (key, versions[number].version_id)
+                rows.append(_version(encode(key), versions[number], is_latest=not number))
+            if versions and place == (key, versions[-1].version_id):
+                continue
+            if len(rows) == MAX_KEYS:
+                # This key has more of them.
+                at -= 1
+        truncated = at < last
+        envelope = ["<EncodingType>url</EncodingType>"] if "encoding-type" in asked else []
+        envelope.append(f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>")
+        if truncated:
+            envelope.append(f"<NextKeyMarker>{encode(place[0])}</NextKeyMarker>")
+            envelope += [f"<NextVersionIdMarker>{place[1]}</NextVersionIdMarker>"] if place[1] else []
+        head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+        root = '<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        return _http(200, "".join([head, root, *envelope, *rows, "</ListVersionsResult>"]).encode())
 
     def _object(
         self, method: str, key: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes
@@ -210,6 +269,20 @@ class Stub:
             return _error(416, "InvalidRange")
         about["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
         return _http(206, found.data[start:stop], about)
+
+
+def _version(key: str, version: ListedVersion, *, is_latest: bool) -> str:
+    about = (
+        f"<Key>{key}</Key><VersionId>{version.version_id}</VersionId><IsLatest>{str(is_latest).lower()}</IsLatest>"
+        f"<LastModified>{version.last_modified}.000Z</LastModified>"
+    )
+    owner = "<Owner><ID>local</ID></Owner>"
+    if version.size_bytes is None:
+        return f"<DeleteMarker>{about}{owner}</DeleteMarker>"
+    return (
+        f"<Version>{about}<ETag>&quot;{version.etag}&quot;</ETag><Size>{version.size_bytes}</Size>{owner}"
+        "<StorageClass>STANDARD</StorageClass></Version>"
+    )
 
 
 @lru_cache

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, task, task_group
+from airflow.sdk import DAG
 
-from include.pipelines.existing_dataset import (
-    bring_images,
-    choose_dataset,
-    export_entries,
-    find_source,
-    first_tasks,
-    read_entries,
-)
-from include.pipelines.import_tasks import finish_import, start_import
-from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
-from include.pipelines.requests import ExistingDatasetRequest, form
+from include.pipelines.import_dags import import_dag
 
 DOC = """
 ### Copy an existing Amazon Rekognition Custom Labels dataset
@@ -35,34 +25,10 @@ datasets between accounts and Regions, which the console does not.
 All steps continue where a run that was killed has been. Codes and what to do about them: `docs/error-codes.md`.
 """
 
-with DAG(
+dag: DAG = import_dag(
+    "existing_dataset",
     dag_id="import_existing_dataset",
     dag_display_name="Import from an existing dataset",
     description="Copy an existing Custom Labels dataset, also from another account or Region",
     doc_md=DOC,
-    schedule=None,
-    catchup=False,
-    # One at a time: two runs must never work on the same dataset.
-    max_active_runs=1,
-    params=form(ExistingDatasetRequest),
-    default_args=DEFAULT_ARGS,
-    tags=TAGS,
-) as dag:
-    run, access = start_import("existing_dataset")
-    found = task_of(find_source)(run)
-    access >> found
-    chosen = task.branch(task_id="choose_types", doc_md="Go on with the types of dataset that are asked for.")(
-        first_tasks
-    )(run)  # type: ignore[arg-type]
-    found >> chosen
-    for dataset_type in ("train", "test"):
-
-        @task_group(group_id=dataset_type, tooltip=f"The {dataset_type} dataset")
-        def copy_dataset(dataset_type: str) -> None:
-            of_type = task_of(choose_dataset)(run, dataset_type)
-            chosen >> of_type
-            exported = task_of(export_entries)(of_type, found)
-            brought = task_of(bring_images).partial(run=of_type).expand(shard=task_of(read_entries)(of_type, exported))
-            finish_import(of_type, brought, dataset_type=dataset_type.upper(), provenance=exported)
-
-        copy_dataset(dataset_type)
+)

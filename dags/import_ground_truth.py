@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from include.pipelines.ground_truth import copy_to_image_root, read_annotations
-from include.pipelines.import_tasks import finish_import, start_import
-from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
-from include.pipelines.requests import GroundTruthRequest, form
+from include.pipelines.import_dags import import_dag
 
 DOC = """
 ### Import images labelled by Amazon SageMaker Ground Truth
@@ -26,20 +23,10 @@ What each format can carry, every repair, and what happens to odd files: `docs/s
 Codes and what to do about them: `docs/error-codes.md`.
 """
 
-with DAG(
+dag: DAG = import_dag(
+    "ground_truth",
     dag_id="import_ground_truth",
     dag_display_name="Import from Ground Truth",
     description="Import images with labels and boxes from Ground Truth, COCO, Pascal VOC or CSV annotations",
     doc_md=DOC,
-    schedule=None,
-    catchup=False,
-    # One at a time: two runs must never work on the same dataset.
-    max_active_runs=1,
-    params=form(GroundTruthRequest),
-    default_args=DEFAULT_ARGS,
-    tags=TAGS,
-) as dag:
-    run, access = start_import("ground_truth")
-    shards = task_of(read_annotations)(run)
-    access >> shards
-    finish_import(run, task_of(copy_to_image_root).partial(run=run).expand(shard=shards))
+)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from include.pipelines.import_tasks import finish_import, start_import
-from include.pipelines.local_computer import assign_labels, stage_files, upload_images
-from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
-from include.pipelines.requests import LocalComputerRequest, form
+from include.pipelines.import_dags import import_dag
 
 DOC = """
 ### Upload images from your computer
@@ -26,21 +23,10 @@ dataset, or begins one with them. They come from a browser (`upload_id`) or from
 Outcomes and limits: `docs/sources/local-computer.md`. Codes and what to do about them: `docs/error-codes.md`.
 """
 
-with DAG(
+dag: DAG = import_dag(
+    "local_computer",
     dag_id="import_local_computer",
     dag_display_name="Import from a local computer",
     description="Upload images from a browser or a folder into a Custom Labels dataset",
     doc_md=DOC,
-    schedule=None,
-    catchup=False,
-    # One at a time: two runs must never work on the same dataset.
-    max_active_runs=1,
-    params=form(LocalComputerRequest),
-    default_args=DEFAULT_ARGS,
-    tags=TAGS,
-) as dag:
-    run, access = start_import("local_computer")
-    staged = task_of(stage_files)(run)
-    access >> staged
-    uploaded = task_of(upload_images)(run, staged)
-    finish_import(run, task_of(assign_labels)(run, staged, uploaded))
+)

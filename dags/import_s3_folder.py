@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from include.pipelines.import_tasks import finish_import, start_import
-from include.pipelines.policy import DEFAULT_ARGS, TAGS, task_of
-from include.pipelines.requests import S3FolderRequest, form
-from include.pipelines.s3_folder import assign_labels, list_objects
+from include.pipelines.import_dags import import_dag
 
 DOC = """
 ### Import images from an S3 bucket
@@ -23,24 +20,15 @@ Images get the name of the **first folder below the S3 folder location** as thei
 5. **reconcile**, **publish_snapshot**, **summarize**: the service's counts against what was sent, an immutable
    snapshot, and one screen of outcome.
 
-A run is as of its `as_of`, else the end of its data interval, its logical date, or the time of its trigger.
+A run is as of its `as_of`, else the end of its data interval, its logical date, or the time of its trigger. A time that
+is over is rebuilt from the versions of a versioned bucket: `docs/as-of.md`.
 Codes and what to do about them: `docs/error-codes.md`.
 """
 
-with DAG(
+dag: DAG = import_dag(
+    "s3_folder",
     dag_id="import_s3_folder",
     dag_display_name="Import from an S3 folder",
     description="Import images from an S3 folder into a Custom Labels dataset, labelled by folder",
     doc_md=DOC,
-    schedule=None,
-    catchup=False,
-    # One at a time: two runs must never work on the same dataset.
-    max_active_runs=1,
-    params=form(S3FolderRequest),
-    default_args=DEFAULT_ARGS,
-    tags=TAGS,
-) as dag:
-    run, access = start_import("s3_folder")
-    listed = task_of(list_objects)(run)
-    access >> listed
-    finish_import(run, task_of(assign_labels)(run, listed))
+)

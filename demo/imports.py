@@ -16,16 +16,17 @@ from demo.processes import wait_until
 
 PARSE_DEADLINE_S = 120.0
 RUN_DEADLINE_S = 3600.0
+SUMMARY_TASK = "train.summarize"
+WAITING_TASK_STATE = "awaiting_input"
 FINAL_TASK_STATES = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """What to trigger. ``summary_task`` is the task whose result sums the import up."""
+    """What to trigger."""
 
     dag_id: str
     conf: Mapping[str, object]
-    summary_task: str = "summarize"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +107,16 @@ def follow_import(
     """
     url = run_url(base_url, wanted.dag_id, run_id)
     say(f"Importing: {url}")
-    state = _follow(airflow, wanted.dag_id, run_id, say)
+    state = _follow(airflow, wanted.dag_id, run_id, url, say)
     if state != "success":
         raise DemoError(f"The import did not succeed ({state}). {_reason(airflow, wanted.dag_id, run_id)}\nMore: {url}")
-    result = airflow.return_value(wanted.dag_id, run_id, wanted.summary_task)
+    result = airflow.return_value(wanted.dag_id, run_id, SUMMARY_TASK)
     return FinishedImport(dag_id=wanted.dag_id, run_url=url, result=result)
 
 
-def _follow(airflow: AirflowApi, dag_id: str, run_id: str, say: Callable[[str], None]) -> str:
+def _follow(airflow: AirflowApi, dag_id: str, run_id: str, url: str, say: Callable[[str], None]) -> str:
     told: set[str] = set()
+    asked: set[str] = set()
 
     def ended() -> bool:
         state = airflow.run_state(dag_id, run_id)
@@ -125,6 +127,9 @@ def _follow(airflow: AirflowApi, dag_id: str, run_id: str, say: Callable[[str], 
                 shard = f" [{instance['map_index']}]" if instance["map_index"] >= 0 else ""
                 took = f"{instance['duration']:.1f} s" if instance["duration"] is not None else ""
                 say(f"  {instance['task_id'] + shard:<32} {instance['state']:<16} {took}")
+            if instance["state"] == WAITING_TASK_STATE and instance["id"] not in asked:
+                asked.add(instance["id"])
+                say(f"  {instance['task_id']} waits for you: {url}/tasks/{instance['task_id']}/required_actions")
         return state in {"success", "failed"}
 
     if not wait_until(ended, deadline_s=RUN_DEADLINE_S, interval_s=1.0):

@@ -33,7 +33,6 @@ def other_imports(s3: Any, *, bucket: str, prefix: str, folder: Path, dataset_ar
         "Existing dataset": Import(
             dag_id="import_existing_dataset",
             conf={"project": "alexa-copy", "source_dataset": dataset_arn},
-            summary_task="train.summarize",
         ),
     }
 

@@ -29,7 +29,12 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
     # A developer's own credentials and endpoints must never reach a test.
     del os.environ[name]
 
-pytest_plugins = ["tests.fixtures.airflow_database", "tests.fixtures.local_aws", "tests.fixtures.places"]
+pytest_plugins = [
+    "tests.fixtures.airflow_database",
+    "tests.fixtures.local_aws",
+    "tests.fixtures.places",
+    "tests.fixtures.service_models",
+]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -55,7 +55,9 @@ def test_every_environment_variable_is_in_the_readme_or_in_local_awss_page() -> 
     )
     pattern = re.compile(r"""(?:environ(?:\.get|\.pop)?[\[(]|getenv\(|envvar=|environment, )["'](\w+)["']""")
     used = {
-        name for path in sources("include", "dags", "demo", "bench") for name in pattern.findall(path.read_text())
+        name
+        for path in sources("include", "dags", "plugins", "demo", "bench")
+        for name in pattern.findall(path.read_text())
     } | set(re.findall(r"^export ([A-Z]+)$", MAKEFILE, re.MULTILINE))
     ours = {name for name in used if not FOREIGN_VARIABLES.fullmatch(name)} | {"PYTHON"}
     assert ours >= {"S3_PORT", "DEMO_DIR", "IMAGES", "PYTHON"}
@@ -64,8 +66,7 @@ def test_every_environment_variable_is_in_the_readme_or_in_local_awss_page() -> 
 
 @pytest.mark.parametrize("source", ["s3_folder", "local_computer", "ground_truth", "existing_dataset"])
 def test_every_parameter_of_a_form_is_documented_with_its_default(source: str) -> None:
-    from include.pipelines.requests import form
-    from include.pipelines.runs import REQUEST_TYPES
+    from include.pipelines.requests import REQUEST_TYPES, form
 
     page = README if source == "s3_folder" else (PROJECT / f"docs/sources/{source.replace('_', '-')}.md").read_text()
     (section,) = re.findall(r"## Parameters\n(.*?)(?:\n## |\Z)", page, re.DOTALL)
@@ -95,7 +96,7 @@ def raised_codes(path: Path) -> set[str]:
 def test_every_error_code_is_in_the_page_of_error_codes() -> None:
     page = (PROJECT / "docs" / "error-codes.md").read_text()
     documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", page))
-    packages = ("custom_labels", "object_store", "pipelines", "rekognition")
+    packages = ("custom_labels", "object_store", "pipelines", "rekognition", "gallery")
     codes = {code for package in packages for path in sources(f"include/{package}") for code in raised_codes(path)}
     assert {"UNKNOWN_PARAMETER", "INVALID_S3_LOCATION"} <= codes
     assert codes - documented == set()
@@ -135,7 +136,17 @@ def test_decision_records_are_numbered_once() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/local-aws.md", "docs/error-codes.md", *SOURCE_PAGES],
+    [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/as-of.md",
+        "docs/datasets.md",
+        "docs/local-aws.md",
+        "docs/error-codes.md",
+        "docs/split.md",
+        *SOURCE_PAGES,
+    ],
 )
 def test_local_links_and_named_files_exist(page: str) -> None:
     text = (PROJECT / page).read_text()
@@ -183,7 +194,7 @@ def test_imports_keep_their_direction() -> None:
 
 def test_the_import_rule_catches_an_upward_import(tmp_path: Path) -> None:
     """The contracts are not vacuous: a domain module that imports Airflow breaks one."""
-    for name in ("include", "dags", "demo", "bench"):
+    for name in ("include", "dags", "plugins", "demo", "bench"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
     (tmp_path / "pyproject.toml").write_text((PROJECT / "pyproject.toml").read_text())
     (tmp_path / "include" / "custom_labels" / "upward.py").write_text("from include.pipelines import requests\n")

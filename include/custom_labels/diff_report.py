@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from include.custom_labels.diff import DIFFERENCES, Difference, DiffSample, SnapshotDiff
-from include.custom_labels.printed_text import printable
+from include.custom_labels.visible_text import visible
 
 _WIDTH: Final = 118
 _LABELS_SHOWN: Final = 20
@@ -45,7 +45,7 @@ def _tables(diff: SnapshotDiff) -> str:
     moved = [(label, count) for label, count in diff.labels.items() if count.before != count.after]
     moved.sort(key=lambda item: (-abs(item[1].after - item[1].before), item[0]))
     for label, count in moved[:_LABELS_SHOWN]:
-        labels.add_row(Text(printable(label)), f"{count.before:,}", f"{count.after:,}")
+        labels.add_row(Text(visible(label)), f"{count.before:,}", f"{count.after:,}")
     if len(moved) > _LABELS_SHOWN:
         labels.add_row(f"… and {len(moved) - _LABELS_SHOWN} more", "", "")
     console = Console(width=_WIDTH, no_color=True, legacy_windows=False, force_terminal=False)
@@ -75,8 +75,8 @@ def _lines(diff: SnapshotDiff) -> Iterator[str]:
 
 
 def _sample(difference: Difference, sample: DiffSample) -> str:
-    before, after = printable(sample.before), printable(sample.after)
+    before, after = visible(sample.before), visible(sample.after)
     if difference == "moved":
         return f"{before} → {after}"
     said = " → ".join(filter(None, (before, after)))
-    return f"{printable(sample.image)}  {said}"
+    return f"{visible(sample.image)}  {said}"

@@ -7,9 +7,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 HISTORY_FOLDER: Final = "custom-labels-history"
+
+NULL_VERSION: Final = "null"
+"""Id of the version that was written while versioning was off or suspended; the next one takes its place."""
 
 _MARK: Final = f"/{HISTORY_FOLDER}/"
 
@@ -20,6 +24,25 @@ def history_key(prefix: str, version_id: str, key: str) -> str:
     :param prefix: empty, or ending with a slash
     """
     return f"{prefix}{HISTORY_FOLDER}/{version_id}/{key}"
+
+
+def version_name(version_id: str, etag: str) -> str:
+    """The version as a folder's name.
+
+    :param etag: tells one null version from the next, which has the same id
+    """
+    # An id is opaque, and one with a slash would end too early.
+    return f"{NULL_VERSION}-{etag}" if version_id == NULL_VERSION else version_id.replace("/", "%2F")
+
+
+def is_copy(key: str) -> bool:
+    """Whether the object is a copy of an earlier version, or a marker of the folders that these are in."""
+    return _MARK in f"/{key}"
+
+
+def holds_copies(keys: Sequence[str]) -> bool:
+    """Whether any of the keys may be a copy, which is cheap to see."""
+    return HISTORY_FOLDER in "\n".join(keys)
 
 
 def identity(source_ref: str) -> str:

@@ -9,6 +9,7 @@ from fnmatch import translate
 
 from include.custom_labels.file_names import skip_reasons
 from include.custom_labels.folders import label_runs
+from include.custom_labels.history import holds_copies, is_copy
 from include.custom_labels.ledger import LedgerPage, State
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
@@ -72,7 +73,10 @@ class FolderLabelling:
         return State.LABELLED, label, Reason.IN_FOLDER
 
     def _skips(self, page: ObjectPage) -> list[tuple[int, Reason]]:
-        """Places of objects that are not looked at; the name's reason goes before a pattern's and the time's."""
+        """Places of objects that are not looked at.
+
+        The reason of the name goes before a pattern's and the time's, and the one of the history folder before all.
+        """
         skips: dict[int, Reason] = {}
         if self.as_of and max(page.last_modified, default="") > self.as_of:
             late = (at for at, written in enumerate(page.last_modified) if written > self.as_of)
@@ -85,4 +89,6 @@ class FolderLabelling:
         for at, reason in enumerate(skip_reasons(page.keys) or ()):
             if reason is not None:
                 skips[at] = reason
+        if holds_copies(page.keys):
+            skips.update((at, Reason.HISTORY_COPY) for at, key in enumerate(page.keys) if is_copy(key))
         return list(skips.items())

@@ -80,7 +80,10 @@ class LedgerPage:
 
 
 class LedgerRow(NamedTuple):
-    """One row of a `LedgerPage`."""
+    """One row of a `LedgerPage`.
+
+    :ivar place: the key under which the bytes lie now, where that is not `key`
+    """
 
     key: str
     size_bytes: int
@@ -93,6 +96,7 @@ class LedgerRow(NamedTuple):
     width: int = 0
     height: int = 0
     entry: bytes | None = None
+    place: str | None = None
 
 
 def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
@@ -110,6 +114,7 @@ def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
         page.widths,
         page.heights,
         page.entries or repeat(None, len(page)),
+        objects.places or repeat(None, len(page)),
         strict=True,
     )
     return map(LedgerRow._make, columns)
@@ -119,9 +124,9 @@ def ledger_pages(rows: Iterable[LedgerRow]) -> Iterator[LedgerPage]:
     """Rows as pages, in their order."""
     remaining = iter(rows)
     while page := list(islice(remaining, _PAGE_ROWS)):
-        keys, sizes, etags, times, *rest, entries = (list(column) for column in zip(*page, strict=True))
+        keys, sizes, etags, times, *rest, entries, places = (list(column) for column in zip(*page, strict=True))
         states, labels, reasons, details, widths, heights = rest
-        objects = ObjectPage(keys, sizes, etags, times)
+        objects = ObjectPage(keys, sizes, etags, times, places if any(places) else None)
         lines = entries if any(entries) else None
         yield LedgerPage(objects, states, labels, reasons, details, widths, heights, lines)
 

@@ -16,12 +16,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from include.custom_labels.dataset_entries import content_digest, read_entry
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.history import HISTORY_FOLDER, identity
 from include.custom_labels.label_attributes import SOURCE_REF
 from include.custom_labels.manifest import ManifestLine, parse_line
 from include.custom_labels.quotas import MAX_OBJECT_KEY_BYTES
-from include.custom_labels.update_plan import content_digest, read_entry
 
 _DATE: Final = re.compile(rb'"creation-date": ?"[0-9T:.Z+\-]*"')
 _PLAIN: Final = rb'[^"\\\x00-\x1f]*+'
@@ -40,7 +40,7 @@ _SHAPE_LENGTH_MAX: Final = 1_000
 class Content(NamedTuple):
     """What a line says.
 
-    :ivar digest: equal for lines that say the same, see `include.custom_labels.update_plan`
+    :ivar digest: equal for lines that say the same, see `include.custom_labels.dataset_entries`
     :ivar labels: of the image and of its boxes, sorted; none where the line has not the format
     """
 

@@ -97,7 +97,7 @@ def image_level_lines(bucket: str, page: ObjectPage, start: int, stop: int, labe
     :returns: the lines, each ended by ``\\n``; empty for an empty range
     :raises UnicodeEncodeError: a key or the label holds half of a surrogate pair, which no S3 key can
     """
-    keys = page.keys[start:stop]
+    keys = page.stored_keys(start, stop)
     if not keys:
         return b""
     times = page.last_modified[start:stop] if label is not None else []

@@ -19,7 +19,7 @@ none                      anything else            OTHER: it stays
 
 A person's work about an image that the dataset does not hold any more is *kept aside* in the ledger, and is taken up
 again when the image comes back and fits. An entry *says the same* when its labels and boxes do
-(`include.custom_labels.update_plan.read_entry`). Images are the same by their identity
+(`include.custom_labels.dataset_entries.read_entry`). Images are the same by their identity
 (`include.custom_labels.history.identity`); an entry whose source-ref is another place of the same image is STALE.
 
 All streams are sorted by identity, and one image at a time is in memory.
@@ -37,11 +37,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.label_attributes import SOURCE_REF
 from include.custom_labels.line_rules import check_line
 from include.custom_labels.manifest import parse_line
-from include.custom_labels.update_plan import Entry, read_entry
 
 
 class Outcome(StrEnum):

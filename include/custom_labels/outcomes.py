@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
+from include.custom_labels.dataset_entries import Entry
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State
 from include.custom_labels.merge import MergedImage, Outcome
 from include.custom_labels.reasons import Reason
-from include.custom_labels.update_plan import Entry
 
 REASON_OF_OUTCOME: Final = {
     Outcome.KEPT: Reason.KEPT_DATASET_ENTRY,
@@ -62,12 +62,13 @@ def outcome_of_image(image: MergedImage) -> OutcomeRow | None:
 def outcome_of_row(row: LedgerRow) -> OutcomeRow | None:
     """The same from a closed ledger, where nothing has changed since."""
     outcome = _OUTCOME_OF_REASON.get(row.reason)
-    if outcome is None:
+    # Of an image that is gone, the snapshot that lost it tells; later ones only keep a person's work.
+    if outcome is None or (outcome is Outcome.REMOVED and row.entry is None):
         return None
     return OutcomeRow(
         key=row.key,
         outcome=outcome,
-        detail=row.detail,
+        detail=row.detail.partition("; ")[0],
         is_labelled=row.state is State.REGISTERED,
         entry=row.entry.decode() if row.entry is not None and outcome is not Outcome.KEPT else None,
         etag=row.etag,
@@ -138,7 +139,7 @@ def _with_outcome(row: LedgerRow, outcome: OutcomeRow) -> LedgerRow:
     return row._replace(
         state=state,
         reason=REASON_OF_OUTCOME[outcome.outcome],
-        detail=outcome.detail,
+        detail="; ".join(filter(None, [outcome.detail, row.detail])),
         entry=entry if state is State.QUARANTINED else row.entry,
     )
 
@@ -151,5 +152,6 @@ def _seen(row: LedgerRow, identity: str, entries: Mapping[str, Entry] | None, er
         return row._replace(state=State.DROPPED, reason=Reason.DROPPED_BY_SERVICE)
     found = errors.get(identity)
     if found is not None and row.reason is not Reason.ERRORS_AT_SOURCE:
-        return row._replace(state=State.DROPPED, reason=Reason.ENTRY_ERROR, detail=", ".join(found.errors))
+        detail = "; ".join(filter(None, [", ".join(found.errors), row.detail]))
+        return row._replace(state=State.DROPPED, reason=Reason.ENTRY_ERROR, detail=detail)
     return row._replace(state=State.REGISTERED) if row.state is State.LABELLED else row

@@ -47,6 +47,10 @@ class Reason(StrEnum):
         "NEWER_THAN_AS_OF",
         "The object was written after the time that the import is as of; run again with a later `as_of`.",
     )
+    HISTORY_COPY = (
+        "HISTORY_COPY",
+        "A copy of an image's earlier version, kept for datasets as of the past; nothing to do.",
+    )
     # quarantined
     EMPTY_OBJECT = "EMPTY_OBJECT", "The object has no bytes; upload the image again."
     NOT_PNG_OR_JPEG = (
@@ -64,6 +68,10 @@ class Reason(StrEnum):
     UNREADABLE = "UNREADABLE", "The object may be listed but not read; grant s3:GetObject (and kms:Decrypt)."
     VANISHED = "VANISHED", "The object was deleted between listing and reading; run again."
     CHANGED = "CHANGED", "The object was overwritten between listing and reading; run again."
+    HISTORY_KEY_TOO_LONG = (
+        "HISTORY_KEY_TOO_LONG",
+        "The copy of the earlier version would have a key of over 1,024 bytes; choose a shorter `history_folder`.",
+    )
     # rejected
     LABEL_TOO_LONG = "LABEL_TOO_LONG", "The folder's name is longer than a label may be; rename the folder."
     LABEL_NOT_ALLOWED = (
@@ -162,3 +170,14 @@ class Reason(StrEnum):
     UNREADABLE_FILE = "UNREADABLE_FILE", "The file or folder cannot be read; let the worker's user read it."
     NAME_TAKEN = "NAME_TAKEN", "Another image lies under this name at the destination, and stays; rename the file."
     IN_LAST_SNAPSHOT = "IN_LAST_SNAPSHOT", "In the dataset since an earlier import; this one left it as it was."
+    # the other dataset of the same import
+    IN_TEST_DATASET = "IN_TEST_DATASET", "In the test dataset of the same import; nothing to do."
+    IN_TRAIN_DATASET = "IN_TRAIN_DATASET", "In the train dataset of the same import; nothing to do."
+    IN_TRAIN_LEDGER = (
+        "IN_TRAIN_LEDGER",
+        "In neither dataset of the import; the ledger of its train dataset says why.",
+    )
+    LINKED_TO_FROZEN_TEST = (
+        "LINKED_TO_FROZEN_TEST",
+        "It has the content or the group of images of the frozen test dataset; unfreeze it to import the image.",
+    )

@@ -29,14 +29,13 @@ from include.custom_labels.quotas import (
     MAX_LABELS,
     MAX_MANIFEST_BYTES,
     MAX_OBJECT_KEY_BYTES,
-    MAX_TEST_IMAGES_PER_LABEL,
     MIN_LABELS_IMAGE_LEVEL,
     MIN_LABELS_LOCALIZATION,
     DatasetType,
     regional_quotas,
 )
 from include.custom_labels.usual_lines import UsualMembers, UsualShapes, decode_usual_line, usual_labels
-from include.custom_labels.validation_results import UseCase, ValidationResult, first_names
+from include.custom_labels.validation_results import UseCase, ValidationResult, crowded_labels, first_names
 
 _SLICE_BYTES: Final = 1 << 20
 # A character has at most four bytes, so that a longer line is too long whatever stands in it.
@@ -308,12 +307,8 @@ class ManifestValidator:
         if self._use_case() == "MIXED":
             lines = f"{self._image_level_lines:,} lines with labels, {self._box_lines:,} with boxes"
             yield Code.WARNING_MIXED_ANNOTATION_TYPES, lines
-        if self._dataset_type == "TEST":
-            large = [
-                label for label, images in self._images_per_label.items() if images > MAX_TEST_IMAGES_PER_LABEL.value
-            ]
-            if large:
-                yield Code.WARNING_TOO_MANY_TEST_IMAGES_PER_LABEL, first_names(large)
+        if self._dataset_type == "TEST" and (crowded := crowded_labels(self._images_per_label)):
+            yield Code.WARNING_TOO_MANY_TEST_IMAGES_PER_LABEL, crowded
 
 
 def validate_manifest(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
 from include.custom_labels.codes import Code
 from include.custom_labels.findings import Finding, FindingReport
-from include.custom_labels.quotas import MAX_FINDING_SAMPLES, MIN_LABEL_OVERLAP_PERCENT, DatasetType
+from include.custom_labels.quotas import (
+    MAX_FINDING_SAMPLES,
+    MAX_TEST_IMAGES_PER_LABEL,
+    MIN_LABEL_OVERLAP_PERCENT,
+    DatasetType,
+)
 
 UseCase = Literal["IMAGE_LEVEL_LABELS", "OBJECT_LOCALIZATION", "MIXED", "NOT_DETERMINED"]
 
@@ -91,12 +96,24 @@ def compare_datasets(
             test.images_per_label.keys(),
         ),
     ):
-        shared = len(train_labels & test_labels)
-        if shared * 100 < MIN_LABEL_OVERLAP_PERCENT.value * len(train_labels):
-            missing = first_names(train_labels - test_labels)
-            add(Finding(code=code, detail=f"{shared} of {len(train_labels)} labels; missing: {missing}"))
+        if detail := overlap_shortfall(train_labels, test_labels):
+            add(Finding(code=code, detail=detail))
             break
     return report
+
+
+def overlap_shortfall(train_labels: Set[str], test_labels: Set[str]) -> str:
+    """What the test dataset lacks of half of the training labels; empty where it has them."""
+    shared = len(train_labels & test_labels)
+    if shared * 100 >= MIN_LABEL_OVERLAP_PERCENT.value * len(train_labels):
+        return ""
+    return f"{shared} of {len(train_labels)} labels; missing: {first_names(train_labels - test_labels)}"
+
+
+def crowded_labels(test_images_per_label: Mapping[str, int]) -> str:
+    """The labels that have more test images than Amazon Rekognition admits; empty where none has."""
+    limit = MAX_TEST_IMAGES_PER_LABEL.value
+    return first_names(label for label, images in test_images_per_label.items() if images > limit)
 
 
 def first_names(names: Iterable[str], shown: int = 5) -> str:

@@ -41,6 +41,20 @@ _GENERAL_CODES = frozenset({"S3_UNAVAILABLE", "S3_UNREACHABLE", "CREDENTIALS_REF
 _CODE_STATES = {"OBJECT_NOT_FOUND": "missing", "BUCKET_NOT_FOUND": "missing", "ACCESS_DENIED": "denied"}
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectVersion(S3Uri):
+    """One version of an object, as a source to copy.
+
+    :ivar etag: as it was listed, without quotes: a null version's place may be taken by another one
+    """
+
+    version_id: str
+    etag: str
+
+    def __str__(self) -> str:
+        return f"{S3Uri.__str__(self)} (version {self.version_id})"
+
+
 class CopyState(StrEnum):
     """What became of one object."""
 
@@ -95,7 +109,8 @@ def copy_images(
     The copy is made by S3 itself with the target's credentials, where these can read the source; else it is read
     with the source's credentials and written with the target's. One failing object never stops the others.
 
-    :param plan: sources and targets; every target only once. It is read as far ahead as threads need work
+    :param plan: sources, each an object as it is or an `ObjectVersion`, and targets; every target only once. It is
+        read as far ahead as threads need work
     :param concurrency: objects at the same time; by default as many as the target's client keeps connections
     :param on_progress: called with the number of outcomes so far
     :raises AccessError: S3 is out of reach or refuses the credentials, whatever object is asked for
@@ -151,6 +166,8 @@ class _Copier:
 
     def _copy(self, source: S3Uri, target: S3Uri) -> CopyOutcome:
         wanted, reader = self._source_head(source)
+        if isinstance(source, ObjectVersion) and wanted["ETag"].strip('"') != source.etag:
+            raise object_changed(source)
         if wanted["ContentLength"] > MAX_IMAGE_FILE_BYTES.value:
             return CopyOutcome(
                 source=source,
@@ -222,7 +239,7 @@ class _Copier:
             self._target.client.copy_object(
                 Bucket=target.bucket,
                 Key=target.key,
-                CopySource={"Bucket": source.bucket, "Key": source.key},
+                CopySource=_place(source),
                 # With another endpoint, a bucket of that name may be another one: only this content is taken.
                 CopySourceIfMatch=wanted["ETag"],
                 IfNoneMatch="*",
@@ -289,6 +306,12 @@ class _Copier:
         return there == hashlib.sha256(_read(reader, source, wanted["ETag"])).digest()
 
 
+def _place(uri: S3Uri) -> Any:
+    """As boto3 wants to have it."""
+    version = {"VersionId": uri.version_id} if isinstance(uri, ObjectVersion) else {}
+    return {"Bucket": uri.bucket, "Key": uri.key, **version}
+
+
 def _metadata(head: dict[str, Any]) -> dict[str, str]:
     return {SOURCE_ETAG: head["ETag"].strip('"')}
 
@@ -306,7 +329,7 @@ def _md5(head: dict[str, Any]) -> str | None:
 
 def _head(session: S3Session, uri: S3Uri) -> dict[str, Any]:
     try:
-        answer: Any = session.client.head_object(Bucket=uri.bucket, Key=uri.key, ChecksumMode="ENABLED")
+        answer: Any = session.client.head_object(**_place(uri), ChecksumMode="ENABLED")
     except (BotoCoreError, ClientError) as error:
         raise error_of_boto3(error, uri) from error
     return dict(answer)
@@ -315,7 +338,7 @@ def _head(session: S3Session, uri: S3Uri) -> dict[str, Any]:
 def _read(session: S3Session, uri: S3Uri, etag: str) -> bytes:
     """A whole image, as long as it still has the ETag."""
     try:
-        return session.client.get_object(Bucket=uri.bucket, Key=uri.key, IfMatch=etag)["Body"].read()
+        return session.client.get_object(**_place(uri), IfMatch=etag)["Body"].read()
     except (BotoCoreError, ClientError) as error:
         failure = error_of_boto3(error, uri)
         raise (object_changed(uri) if failure.details.get("status") == 412 else failure) from error

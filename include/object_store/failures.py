@@ -68,6 +68,7 @@ _TABLE: dict[str, tuple[str, str, str]] = {
 _SAME_AS = {
     "404": "NoSuchKey",
     "NotFound": "NoSuchKey",
+    "NoSuchVersion": "NoSuchKey",
     "403": "AccessDenied",
     "Forbidden": "AccessDenied",
     "AllAccessDisabled": "AccessDenied",

@@ -59,12 +59,13 @@ def probe_headers(
     chosen = [at for at in range(len(objects)) if wanted is None or wanted[at]]
     if not chosen:
         return outcomes
+    keys = objects.stored_keys()
     # Threads draw from one iterator: no future per object, and draining it stops them all.
     places = iter(chosen)
 
     def work() -> None:
         for at in places:
-            uri = S3Uri(bucket, objects.keys[at])
+            uri = S3Uri(bucket, keys[at])
             outcomes[at] = _probe(session, uri, objects.sizes[at], objects.etags[at] or None)
 
     # Made once here instead of by all threads at the same time.

@@ -5,7 +5,8 @@
     uploads/<upload id>/…                       staged local images
     staging/<run>/…                             what the tasks of a run hand to each other
     datasets/<project>/<train|test>/
-      snapshots/<snapshot id>/<project>-<train|test>.manifest  ledger.parquet  report.html  summary.json
+      snapshots/<snapshot id>/                  <project>-<train|test>.manifest  ledger.parquet  entries.manifest
+                                                report.html  summary.json
       exports/<run>.manifest                    the entries of a dataset before it was replaced
       current.json                              the registered snapshot
       registration.json                         journal and lease of the registration under way
@@ -16,6 +17,7 @@ summary is whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -24,8 +26,9 @@ import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.listing import list_folders
 from include.object_store.session import S3Session
-from include.object_store.streams import StoredObject, copy_object, put_json, read_json
+from include.object_store.streams import StoredObject, copy_object, put_bytes, put_json, read_json
 
 DatasetType = Literal["train", "test"]
 
@@ -102,6 +105,11 @@ class SnapshotFolder:
         return self.folder.uri("report.html")
 
     @property
+    def entries(self) -> S3Uri:
+        """The dataset's entries before a run that removed or overwrote some of them."""
+        return self.folder.uri("entries.manifest")
+
+    @property
     def summary(self) -> S3Uri:
         return self.folder.uri("summary.json")
 
@@ -169,11 +177,15 @@ def publish_snapshot(
     manifest: StoredObject,
     ledger: StoredObject,
     images: int,
+    report: Callable[[SnapshotSummary], str] | None = None,
+    entries: S3Uri | None = None,
     details: dict[str, Any] | None = None,
 ) -> SnapshotSummary:
     """Make a snapshot of a staged manifest and ledger; the snapshot that is there already when it is the same.
 
     :param manifest: anywhere in S3; copied within S3
+    :param report: makes the page of the snapshot, as HTML
+    :param entries: the dataset's entries before, where the run removed or overwrote some of them
     :raises DatasetConflictError: SNAPSHOT_CONFLICT when the id belongs to a manifest with other bytes
     :raises AccessError: what S3 answers
     """
@@ -192,6 +204,10 @@ def publish_snapshot(
             images=images,
             details=details or {},
         )
+        if entries is not None:
+            copy_object(session, entries, snapshot.entries)
+        if report is not None:
+            put_bytes(session, snapshot.report, report(summary).encode(), content_type="text/html; charset=utf-8")
         if put_json(session, snapshot.summary, summary, if_absent=True) is not None:
             return summary
         found = read_json(session, snapshot.summary, SnapshotSummary)
@@ -212,6 +228,26 @@ def read_summary(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -
     """
     found = read_json(session, dataset.snapshot(snapshot_id).summary, SnapshotSummary)
     return found and found[0]
+
+
+def nearest_snapshot(
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
+) -> SnapshotSummary | None:
+    """The whole snapshot that is as of the latest time before ``as_of``.
+
+    :param or_later: take the first one after it where there is none
+    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    """
+    earlier: list[str] = []
+    later: list[str] = []
+    start, name = len(dataset.snapshots.prefix), f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    for folder in list_folders(session, dataset.snapshots):
+        found = folder[start:].removesuffix("/")
+        (earlier if found.partition("-")[0] < name else later).append(found)
+    for candidate in [*reversed(earlier), *(later if or_later else ())]:
+        if summary := read_summary(session, dataset, candidate):
+            return summary
+    return None
 
 
 def read_current(session: S3Session, dataset: DatasetFolder) -> tuple[CurrentSnapshot, str] | None:

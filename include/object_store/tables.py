@@ -13,6 +13,7 @@ from include.custom_labels.ledger import LedgerPage, State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
+from include.custom_labels.versions import ObjectsAsOf
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
 from include.object_store.streams import ObjectWriter, StoredObject, object_head, unreadable
@@ -28,7 +29,8 @@ _OBJECT_FIELDS: list[pa.Field[Any]] = [
     pa.field("etag", pa.string(), nullable=False),
     pa.field("last_modified", pa.string(), nullable=False),
 ]
-LISTING_SCHEMA = pa.schema(_OBJECT_FIELDS)
+_OBJECT_NAMES = [each.name for each in _OBJECT_FIELDS]
+LISTING_SCHEMA = pa.schema([*_OBJECT_FIELDS, pa.field("version_id", pa.string())])
 LEDGER_SCHEMA = pa.schema(
     [
         *_OBJECT_FIELDS,
@@ -39,6 +41,7 @@ LEDGER_SCHEMA = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("entry", pa.binary()),
+        pa.field("place", pa.string()),
     ]
 )
 # Dictionaries pay where values repeat; every key and ETag is another one.
@@ -134,13 +137,15 @@ class _RangedFile(io.RawIOBase):
         return len(data)
 
 
-def _read_columns(session: S3Session, uri: S3Uri) -> Iterator[list[list[Any]]]:
+def _read_columns(session: S3Session, uri: S3Uri, names: list[str]) -> Iterator[list[list[Any]]]:
+    """Columns in the order of their names; of None where the table was written before there was such a column."""
     with (
         io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file,
         pq.ParquetFile(file) as table,
     ):
-        for batch in table.iter_batches(PAGE_ROWS):
-            yield [column.to_pylist() for column in batch.columns]
+        there = set(table.schema_arrow.names)
+        for batch in table.iter_batches(PAGE_ROWS, columns=[name for name in names if name in there]):
+            yield [batch.column(name).to_pylist() if name in there else [None] * batch.num_rows for name in names]
 
 
 def read_ledger_objects(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, str, int]]:
@@ -172,19 +177,36 @@ def write_pages(session: S3Session, uri: S3Uri, pages: Iterable[ObjectPage]) -> 
 
     :raises AccessError: what S3 answers; the object is not there then
     """
+    return write_pages_as_of(session, uri, (ObjectsAsOf(page, [None] * len(page)) for page in pages))
+
+
+def write_pages_as_of(session: S3Session, uri: S3Uri, pages: Iterable[ObjectsAsOf]) -> StoredObject:
+    """The same with the versions that bytes have to be brought from, which `read_version_ids` reads.
+
+    :raises AccessError: what S3 answers; the object is not there then
+    """
     with TableWriter(session, uri, LISTING_SCHEMA) as table:
-        for page in pages:
-            table.append(page.keys, page.sizes, page.etags, page.last_modified)
+        for page, version_ids in pages:
+            table.append(page.keys, page.sizes, page.etags, page.last_modified, version_ids)
     return _stored(table)
 
 
 def read_pages(session: S3Session, uri: S3Uri) -> Iterator[ObjectPage]:
-    """The pages of a listing that `write_pages` wrote, `PAGE_ROWS` rows each whatever they were before.
+    """The pages of a listing, `PAGE_ROWS` rows each whatever they were before.
 
     :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
     """
-    for columns in _read_columns(session, uri):
+    for columns in _read_columns(session, uri, _OBJECT_NAMES):
         yield ObjectPage(*columns)
+
+
+def read_version_ids(session: S3Session, uri: S3Uri) -> Iterator[str | None]:
+    """For each object of a listing the version to bring its bytes from, or None where its own key has them.
+
+    :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
+    """
+    for (version_ids,) in _read_columns(session, uri, ["version_id"]):
+        yield from version_ids
 
 
 def append_ledger_page(table: TableWriter, page: LedgerPage) -> None:
@@ -202,6 +224,7 @@ def append_ledger_page(table: TableWriter, page: LedgerPage) -> None:
         page.widths,
         page.heights,
         page.entries or [None] * len(page),
+        objects.places or [None] * len(page),
     )
 
 
@@ -217,14 +240,14 @@ def write_ledger(session: S3Session, uri: S3Uri, pages: Iterable[LedgerPage]) ->
 
 
 def read_ledger(session: S3Session, uri: S3Uri) -> Iterator[LedgerPage]:
-    """The pages of a ledger that `write_ledger` wrote, `PAGE_ROWS` rows each whatever they were before.
+    """The pages of a ledger, `PAGE_ROWS` rows each whatever they were before; of an earlier release's, too.
 
     :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
     """
-    columns = _read_columns(session, uri)
-    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries in columns:
+    columns = _read_columns(session, uri, LEDGER_SCHEMA.names)
+    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries, places in columns:
         yield LedgerPage(
-            ObjectPage(keys, sizes, etags, times),
+            ObjectPage(keys, sizes, etags, times, places if any(places) else None),
             [State(state) for state in states],
             labels,
             [Reason(reason) for reason in reasons],

@@ -18,9 +18,10 @@ from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.object_store.failures import access_error, error_of_boto3
 from include.object_store.session import S3Session
+from include.object_store.version_listing import versioning_of
 from include.pipelines import policies
 from include.pipelines.policies import Statement
-from include.pipelines.requests import AccessNeeds
+from include.pipelines.requests import AccessNeeds, PastNeeds
 from include.rekognition.errors import RekognitionDatasetError
 from include.rekognition.hook import RekognitionHook
 
@@ -83,6 +84,7 @@ class AccessCheck:
         workspace: S3FolderLocation,
         project: str,
     ) -> None:
+        self._s3 = s3
         self._client = s3.client
         self._rekognition = rekognition
         self._region: str = rekognition.conn.meta.region_name
@@ -111,8 +113,60 @@ class AccessCheck:
         if (yield from self._bucket("images", folder.bucket)):
             if workspace_reached:
                 yield self._owners(folder.bucket)
-            yield from self._folder(folder)
-            yield self._versioning(folder.bucket)
+            if self._needs.past is None:
+                yield from self._folder(folder)
+                yield self._versioning(folder.bucket)
+            else:
+                yield from self._past_folder(folder, self._needs.past)
+
+    def _past_folder(self, folder: S3FolderLocation, past: PastNeeds) -> Iterator[AccessRow]:
+        """A folder that is to be rebuilt as it was at a time."""
+        subject = f"s3://{folder.bucket}"
+        try:
+            versioning = versioning_of(self._s3, folder.bucket)
+        except AccessError as error:
+            yield self._failure("versioning", subject, error, self._on_versions(folder.bucket))
+            return
+        if versioning == "Enabled":
+            detail = "enabled: the folder is rebuilt as it was, from the versions that are left"
+            yield AccessRow(check="versioning", subject=subject, outcome=Outcome.PASS, detail=detail)
+            yield from self._versions(folder)
+            yield from self._history(past)
+            return
+        choice = "what is left is imported" if past.accepts_unversioned else "the run fails and says what it misses"
+        detail = (
+            f"{versioning.lower()}: what the folder held then and was overwritten or deleted since is lost; {choice}"
+        )
+        yield AccessRow(check="versioning", subject=subject, outcome=Outcome.NOTE, detail=detail)
+        yield from self._folder(folder)
+
+    def _versions(self, folder: S3FolderLocation) -> Iterator[AccessRow]:
+        place, bucket, prefix = str(folder), folder.bucket, folder.prefix
+        try:
+            listed = self._client.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=_SAMPLE_SIZE)
+        except (BotoCoreError, ClientError) as error:
+            yield self._failure("versions", place, error_of_boto3(error, place), self._on_versions(bucket))
+            return
+        versions = listed.get("Versions", [])
+        if not versions and not listed.get("DeleteMarkers"):
+            yield self._empty_folder(folder)
+            return
+        yield AccessRow(check="versions", subject=place, outcome=Outcome.PASS, detail="holds versions of objects")
+        sample = next((entry for entry in versions if entry["Size"]), None)
+        if sample is not None:
+            uri = S3Uri(bucket, sample["Key"])
+            yield self._read("read images", uri, prefix=prefix, VersionId=sample["VersionId"])
+
+    def _history(self, past: PastNeeds) -> Iterator[AccessRow]:
+        if past.history is None:
+            detail = "none in the images' bucket: the run fails where an old version has to be copied"
+            subject = str(self._workspace)
+            yield AccessRow(check="history folder", subject=subject, outcome=Outcome.NOTE, detail=detail)
+        elif past.history != self._workspace:
+            yield self._write("history folder", past.history)
+
+    def _on_versions(self, bucket: str) -> Statement:
+        return policies.on_bucket(policies.READ_VERSIONS, bucket, self._partition)
 
     def _bucket(self, role: str, bucket: str) -> Generator[AccessRow, None, bool]:
         allow_list = policies.on_bucket(policies.READ_BUCKET, bucket, self._partition)
@@ -209,9 +263,10 @@ class AccessCheck:
             return False
         return True
 
-    def _read(self, check: str, uri: S3Uri, *, prefix: str) -> AccessRow:
+    def _read(self, check: str, uri: S3Uri, *, prefix: str, **version: str) -> AccessRow:
         try:
-            body = self._client.get_object(Bucket=uri.bucket, Key=uri.key, Range="bytes=0-0")["Body"]
+            answer: Any = self._client.get_object(Bucket=uri.bucket, Key=uri.key, Range="bytes=0-0", **version)  # type: ignore[arg-type]
+            body = answer["Body"]
             body.close()
         except (BotoCoreError, ClientError) as error:
             # An object without bytes has no first one; whoever may not read it gets another answer.
@@ -282,19 +337,20 @@ class AccessCheck:
     def _versioning(self, bucket: str) -> AccessRow:
         subject = f"s3://{bucket}"
         try:
-            status = self._client.get_bucket_versioning(Bucket=bucket).get("Status", "off")
-        except (BotoCoreError, ClientError) as error:
+            versioning = versioning_of(self._s3, bucket)
+        except AccessError as error:
             return AccessRow(
                 check="versioning",
                 subject=subject,
                 outcome=Outcome.NOTE,
-                detail=f"not known: {error_of_boto3(error, subject).code}",
+                detail=f"not known: {error.code}",
                 statements=(policies.on_bucket(policies.READ_VERSIONING, bucket, self._partition),),
             )
         history = (
-            "" if status == "Enabled" else "; overwritten and deleted images cannot be told for a time in the past"
+            "" if versioning == "Enabled" else "; overwritten and deleted images cannot be told for a time in the past"
         )
-        return AccessRow(check="versioning", subject=subject, outcome=Outcome.NOTE, detail=f"{status.lower()}{history}")
+        detail = f"{versioning.lower()}{history}"
+        return AccessRow(check="versioning", subject=subject, outcome=Outcome.NOTE, detail=detail)
 
     def _projects(self) -> AccessRow:
         subject = f"project {self._project} in {self._region}"

@@ -11,14 +11,15 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.errors import AccessError
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.manifest import submission_line
-from include.custom_labels.merge import BaseImage, MergePolicy, OurImage, TheirEntry, merge
+from include.custom_labels.merge import BaseImage, MergePolicy, OurImage, Outcome, TheirEntry, merge
 from include.custom_labels.outcomes import OutcomeRow, aside_of_row, outcome_of_image, outcome_of_row
-from include.custom_labels.update_plan import read_entry
+from include.custom_labels.quotas import MAX_FINDING_SAMPLES
 from include.object_store.registration_journal import Journal
 from include.object_store.snapshots import CurrentSnapshot, read_summary
 from include.object_store.streams import ObjectWriter, read_lines
@@ -40,6 +41,8 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar outcomes: ``s3://`` address of the `OutcomeRow` lines
     :ivar totals: images by outcome
     :ivar removals: entries that are only got rid of by replacing the dataset
+    :ivar removed: images that the dataset loses by that
+    :ivar removed_samples: addresses of the first of them
     :ivar removed_digest: of the source-refs of these entries, for the approval
     :ivar entries: number of lines in `manifest`
     :ivar labelled: how many of them have a label or a box
@@ -52,6 +55,8 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: str
     totals: dict[str, int]
     removals: int
+    removed: int
+    removed_samples: tuple[str, ...]
     removed_digest: str
     entries: int
     labelled: int
@@ -174,7 +179,8 @@ def merge_dataset(
     )
     totals: Counter[str] = Counter()
     removed = hashlib.sha256()
-    sent = removals = lines = labelled = 0
+    lost: list[str] = []
+    sent = removals = gone = lines = labelled = 0
     names = ("merged.manifest", "changes.manifest", "outcomes.jsonl")
     with ExitStack() as stack:
         manifest, changes, outcomes = (
@@ -192,6 +198,10 @@ def merge_dataset(
                     sent += 1
             if image.is_removal:
                 removals += 1
+                # A stale entry is another place of an image that stays.
+                gone += image.outcome is not Outcome.STALE
+                if image.outcome is not Outcome.STALE and len(lost) < MAX_FINDING_SAMPLES.value:
+                    lost.append(image.source_ref)
                 removed.update(image.source_ref.encode() + b"\n")
             if row := outcome_of_image(image):
                 outcomes.write(msgspec.json.encode(row) + b"\n")
@@ -204,6 +214,8 @@ def merge_dataset(
         outcomes=str(run.staged(names[2])),
         totals=dict(sorted(totals.items())),
         removals=removals,
+        removed=gone,
+        removed_samples=tuple(lost),
         removed_digest=removed.hexdigest() if removals else "",
         entries=lines,
         labelled=labelled,

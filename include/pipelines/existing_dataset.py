@@ -29,7 +29,7 @@ from include.object_store.object_facts import ObjectFacts, find_objects
 from include.object_store.streams import put_bytes, put_json, read_json, read_lines
 from include.object_store.tables import PAGE_ROWS, read_ledger, write_ledger
 from include.pipelines.requests import ExistingDatasetRequest
-from include.pipelines.runs import ImportRun, rekognition_hook, s3_session
+from include.pipelines.runs import COPY_CONNECTIONS, ImportRun, rekognition_hook, s3_session
 from include.pipelines.shards import write_shards
 from include.pipelines.steps import Progress, step
 from include.rekognition.errors import RekognitionResourceNotFoundError, translated_errors
@@ -37,8 +37,6 @@ from include.rekognition.hook import PAGE_SIZE, RekognitionHook
 
 ENTRIES_PER_PART = 5_000
 """Entries between two checkpoints of an export: ten seconds of listing at 5 requests a second."""
-COPY_CONNECTIONS = 32
-"""Images that one mapped task copies at the same time."""
 
 _ERROR_MEMBERS = frozenset({"errors", "cl-errors"})
 _REASONS = {
@@ -201,14 +199,6 @@ def _check_quotas(run: ImportRun, source: SourceDataset, dataset_type: DatasetTy
 def first_tasks(run: dict[str, Any]) -> list[str]:
     """The tasks that the types of dataset go on with which are asked for; the other type is skipped."""
     return [f"{dataset_type}.choose_dataset" for dataset_type in _request(ImportRun.from_json(run)).dataset_types]
-
-
-@step
-def choose_dataset(run: dict[str, Any], dataset_type: str) -> dict[str, Any]:
-    """The run as one of this type of dataset alone, with a place of its own for what its tasks hand on."""
-    import_run = ImportRun.from_json(run)
-    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type)
-    return msgspec.structs.replace(import_run, request=request, slug=f"{import_run.slug}-{dataset_type}").to_json()
 
 
 @step

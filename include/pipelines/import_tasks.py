@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from airflow.sdk import XComArg
+from inspect import cleandoc
 
+from airflow.sdk import TaskGroup, XComArg, task
+
+from include.object_store.snapshots import DatasetType
+from include.pipelines.division import DATASET_TYPES, choose_dataset, distribute_entries, divide_images, first_tasks
+from include.pipelines.gate_tasks import open_gate
+from include.pipelines.gates import GATE_KEY
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
-from include.pipelines.policy import task_of
+from include.pipelines.policy import ONE_WAY, task_of
 from include.pipelines.publication import DATASETS, publish
 from include.pipelines.reconciliation import reconcile
 from include.pipelines.registration import PLAN_KEY, plan_registration
@@ -24,33 +30,70 @@ def start_import(source: str) -> tuple[XComArg, XComArg]:
     return run, task_of(check_access)(run)
 
 
-def finish_import(
+def finish_import(run: XComArg, shards: XComArg) -> None:
+    """Everything from the inspection of images to the summaries, for one dataset or both of a project.
+
+    :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
+    """
+    inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
+    divided = task_of(divide_images, multiple_outputs=True)(run, inspected)
+    chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
+    published: dict[str, XComArg] = {}
+    for dataset_type in DATASET_TYPES:
+        with dataset_group(dataset_type):
+            of_type = task_of(choose_dataset)(run, dataset_type)
+            chosen >> of_type
+            published[dataset_type] = finish_dataset(
+                of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"]
+            )
+    published["train"] >> task_of(distribute_entries)(run)
+
+
+def dataset_group(dataset_type: DatasetType) -> TaskGroup:
+    """The tasks of one dataset."""
+    return TaskGroup(dataset_type, tooltip=f"The {dataset_type} dataset")
+
+
+def finish_dataset(
     run: XComArg,
     shards: XComArg,
     *,
-    dataset_type: str = "{{ params.dataset_type | upper }}",
+    dataset_type: DatasetType,
+    split: XComArg | None = None,
     provenance: XComArg | None = None,
-) -> None:
-    """Everything from the inspection of images to the summary; may be called within a group of tasks.
+) -> XComArg:
+    """From inspected shards to the summary of one dataset; to be called within its group of tasks.
 
-    :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
-    :param dataset_type: ``TRAIN`` or ``TEST``, or a template that gives it
+    :param run: of this dataset alone
+    :param split: the report of the split that gave the dataset its images
     :param provenance: JSON on where all of this came from, for the snapshot
+    :returns: what was published
     """
-    inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
-    built = task_of(build_manifest)(run, inspected)
+    built = task_of(build_manifest)(run, shards)
     validated = task_of(validate_manifest)(run, built)
     plan = task_of(plan_registration, task_id=PLAN)(run, built)
-    begun, written = register(run, built, plan, dataset_type)
-    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule="none_failed_min_one_success")(
+    gate, approved = open_gate(run, built, plan, split)
+    begun, written, restored = register(run, built, plan, dataset_type.upper())
+    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule=ONE_WAY)(
         run,
         built,
         plan,
         begun[PLAN_KEY],  # type: ignore[index]
     )
-    published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS])(
-        run, built, validated, reconciled, provenance
+    # An approval that nobody was asked for is skipped, and keeps nothing from being published. All that this task takes
+    # is of its own group: what has succeeded before the group would let it run where the group is skipped.
+    published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS], trigger_rule=ONE_WAY)(
+        run,
+        built,
+        validated,
+        reconciled,
+        gate[GATE_KEY],  # type: ignore[index]
+        approved.output,
+        provenance,
     )
     validated >> plan
+    [gate, approved] >> begun
     written >> reconciled
+    [reconciled, published] >> restored
     task_of(summarize)(run, built, validated, reconciled, published)
+    return published  # type: ignore[no-any-return]

@@ -50,7 +50,8 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
         summary=summary,
     )
     log.info("%s lines in %s", f"{summary.in_manifest:,}", written.manifest.uri)
-    _check_faults(summary)
+    if not shards[0].get("is_divided"):
+        check_faults(summary)
     return {
         "bucket": bucket,
         "manifest": str(written.manifest.uri),
@@ -60,6 +61,8 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
         "ledger": str(ledger),
         "lines": summary.in_manifest,
         "labelled": summary.states[State.LABELLED],
+        "images": summary.images,
+        "at_fault": summary.at_fault,
     }
 
 
@@ -69,7 +72,8 @@ def _objects(page: LedgerPage) -> bytes:
     return "".join(f"{key}\0{etag}\0{size}\n" for state, key, etag, size in rows if state in IN_MANIFEST).encode()
 
 
-def _check_faults(summary: LedgerSummary) -> None:
+def check_faults(summary: LedgerSummary) -> None:
+    """:raises ManifestError: more images are at fault than Rekognition takes, or none is in the manifest"""
     if summary.at_fault * 100 <= summary.images * MAX_INVALID_LINES_PERCENT.value and summary.in_manifest:
         return
     reasons = {

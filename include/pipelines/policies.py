@@ -17,6 +17,7 @@ WRITE_OBJECTS = (*READ_OBJECTS, "s3:PutObject", "s3:AbortMultipartUpload")
 READ_KEY = ("kms:Decrypt",)
 WRITE_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
 READ_VERSIONING = ("s3:GetBucketVersioning",)
+READ_VERSIONS = (*READ_VERSIONING, "s3:ListBucketVersions")
 PROJECTS = ("rekognition:DescribeProjects", "rekognition:CreateProject")
 DATASETS = (
     "rekognition:CreateDataset",
@@ -24,6 +25,7 @@ DATASETS = (
     "rekognition:ListDatasetEntries",
     "rekognition:ListDatasetLabels",
     "rekognition:UpdateDatasetEntries",
+    "rekognition:DistributeDatasetEntries",
     "rekognition:DeleteDataset",
     "rekognition:TagResource",
 )

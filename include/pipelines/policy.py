@@ -19,6 +19,9 @@ from include.rekognition.errors import (
 
 TAGS = ["custom-labels", "rekognition"]
 
+ONE_WAY = "none_failed_min_one_success"
+"""Trigger rule of tasks where ways meet of which some are not taken."""
+
 DEFAULT_ARGS: dict[str, Any] = {
     "owner": "custom-labels",
     "retries": 2,
@@ -48,5 +51,5 @@ DEFAULT_ARGS: dict[str, Any] = {
 
 
 def task_of(work: Callable[..., Any], **arguments: Any) -> Any:
-    """A step as a task, documented by its docstring; its result is one XCom."""
-    return task(multiple_outputs=False, doc_md=cleandoc(work.__doc__ or ""), **arguments)(work)
+    """A step as a task, documented by its docstring; its result is one XCom unless ``multiple_outputs`` says more."""
+    return task(**{"multiple_outputs": False, "doc_md": cleandoc(work.__doc__ or ""), **arguments})(work)

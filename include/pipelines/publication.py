@@ -10,6 +10,7 @@ from airflow.sdk import Asset, AssetAlias, get_current_context
 
 from include.custom_labels.ledger import State
 from include.custom_labels.locations import S3Uri
+from include.custom_labels.merge import Outcome
 from include.object_store.registration_journal import HeldJournal, read_journal
 from include.object_store.snapshots import (
     CurrentSnapshot,
@@ -19,7 +20,10 @@ from include.object_store.snapshots import (
     write_current,
 )
 from include.object_store.streams import StoredObject
+from include.pipelines.gates import Gate
 from include.pipelines.registration import Plan
+from include.pipelines.report import render_report
+from include.pipelines.reporting import approval_of, registered_report_of
 from include.pipelines.runs import ImportRun, utc_now
 from include.pipelines.steps import step
 
@@ -35,14 +39,35 @@ def publish(
     built: dict[str, Any],
     validated: dict[str, Any],
     reconciled: dict[str, Any],
+    gate: dict[str, Any],
+    approval: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Store manifest and ledger as an immutable snapshot, name it the registered one, and send the asset event.
+    """Store manifest, ledger and report as an immutable snapshot, name it the registered one, and send the asset event.
 
     The event is sent only when the dataset's content is another than before: what it starts costs money.
     """
     import_run = ImportRun.from_json(run)
     plan = msgspec.convert(reconciled["plan"], Plan)
+    passed = msgspec.convert(gate, Gate)
+    approved = approval_of(approval)
+    loses_entries = plan.action == "replace" or Outcome.OVERWRITTEN in plan.totals
+
+    def report(summary: SnapshotSummary) -> str:
+        return render_report(
+            registered_report_of(
+                import_run,
+                passed,
+                reconciled,
+                snapshot_id=summary.snapshot_id,
+                manifest=summary.manifest,
+                ledger=summary.ledger,
+                findings=validated["totals"],
+                approval=approved,
+                provenance=provenance,
+            )
+        )
+
     summary = publish_snapshot(
         import_run.s3,
         import_run.dataset,
@@ -50,6 +75,8 @@ def publish(
         manifest=_stored(built["manifest"], built["manifest_sha256"], built["manifest_size_bytes"]),
         ledger=_stored(**reconciled["ledger"]),
         images=built["lines"],
+        report=report,
+        entries=import_run.staged("entries.manifest") if loses_entries else None,
         details={
             "request": import_run.request.to_json(),
             "origin": import_run.request.origin,
@@ -61,6 +88,8 @@ def publish(
             "reasons": reconciled["reasons"],
             "images_per_label": reconciled["images_per_label"],
             "findings": validated["totals"],
+            "gate": gate,
+            **({"approval": msgspec.to_builtins(approved)} if approved else {}),
             **({"provenance": provenance} if provenance else {}),
         },
     )
@@ -69,11 +98,13 @@ def publish(
     if changed:
         _send_event(import_run, summary, reconciled)
     log.info("Snapshot %s of %s images, %s", summary.snapshot_id, summary.images, "new" if changed else "no change")
+    snapshot = import_run.dataset.snapshot(summary.snapshot_id)
     return {
         "snapshot_id": summary.snapshot_id,
         "manifest_uri": summary.manifest,
         "ledger_uri": summary.ledger,
-        "summary_uri": str(import_run.dataset.snapshot(summary.snapshot_id).summary),
+        "summary_uri": str(snapshot.summary),
+        "report_uri": str(snapshot.report),
         "changed": changed,
     }
 

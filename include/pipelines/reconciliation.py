@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import LedgerPage, LedgerSummary, ledger_pages
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.outcomes import close_rows
-from include.custom_labels.update_plan import Entry, read_entry
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.dataset_merge import ledger_of, read_outcomes
 from include.pipelines.registration import Plan

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 from airflow.sdk import get_current_context
+from airflow.sdk.api.client import ServerResponseError
 from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.custom_labels.errors import DatasetConflictError, ManifestError
@@ -30,6 +31,7 @@ from include.pipelines.dataset_merge import (
     with_export,
 )
 from include.pipelines.runs import ImportRun, utc_now
+from include.pipelines.schedules import is_newest_waiting_run
 from include.pipelines.steps import step
 from include.rekognition.errors import RekognitionDatasetFailedError
 
@@ -76,6 +78,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     :ivar totals: images by outcome of the merge
     :ivar entries: entries that the dataset has afterwards; -1 where that was not looked up
     :ivar labelled: how many of them have a label or a box
+    :ivar removals: entries that the dataset is replaced for
+    :ivar removed: images that it loses by that
     """
 
     action: Action
@@ -89,6 +93,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     entries: int = -1
     labelled: int = -1
     removals: int = 0
+    removed: int = 0
+    removed_samples: tuple[str, ...] = ()
     removed_digest: str = ""
     size_bytes: int = 0
     fingerprint: Fingerprint = Fingerprint()
@@ -103,9 +109,13 @@ def plan_registration(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     """Merge the manifest with the dataset that exists, and decide what to send; nothing is written to Rekognition.
 
     New images, and entries whose labels only this project has changed, are sent. Entries that a person changed are
-    kept. Where images were removed, the dataset is going to be replaced. Fails when the dataset is busy.
+    kept. Where images were removed, the dataset is going to be replaced. Of a backfill, only the newest run registers.
+    Fails when the dataset is busy.
     """
     import_run = ImportRun.from_json(run)
+    if import_run.run_type == "backfill" and not is_newest_waiting_run(get_current_context(), now=utc_now()):
+        log.info("A later run of this Dag is going to register the dataset.")
+        return Plan(action="superseded", project=import_run.request.project).to_json()
     plan = make_plan(import_run, built, read_journal(import_run.s3, import_run.dataset))
     log.info("Registration: %s, %s lines to send.", plan.action, f"{plan.sent:,}")
     return plan.to_json()
@@ -221,6 +231,8 @@ def _plan(
         entries=merged.entries,
         labelled=merged.labelled,
         removals=merged.removals,
+        removed=merged.removed,
+        removed_samples=merged.removed_samples,
         removed_digest=merged.removed_digest,
         size_bytes=merged.size_bytes,
         fingerprint=fingerprint,
@@ -263,7 +275,7 @@ def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_en
     :raises DatasetConflictError: DATASET_LEASED, DATASET_BUSY, or REMOVALS_CHANGED
     :raises ManifestError: Rekognition would refuse the replacement
     """
-    if plan.action not in WRITES:
+    if not _needs_lease(plan):
         return plan
     held = HeldJournal.take(run.s3, run.dataset, run.holder, now=utc_now(), has_ended=has_ended)
     fresh = _refreshed(run, built, plan, held.journal)
@@ -283,6 +295,11 @@ def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_en
     pending = tuple(uri for uri in held.journal.pending if uri != built["manifest"])
     held.write(pending=(*pending, built["manifest"])[-_MAX_PENDING:], replacement=replacement)
     return fresh
+
+
+def _needs_lease(plan: Plan) -> bool:
+    # A run that finds nothing left to do may still have to close the journal of one that was killed at the very end.
+    return plan.action in WRITES or (plan.action == "unchanged" and plan.fingerprint.journal != Journal())
 
 
 def _refreshed(run: ImportRun, built: dict[str, Any], plan: Plan, journal: Journal) -> Plan:
@@ -327,10 +344,13 @@ def _validate_replacement(run: ImportRun, plan: Plan) -> None:
 
 
 def has_ended(holder: Holder) -> bool:
-    """Whether Airflow knows the run and that it has ended; False for a run of another Airflow."""
+    """Whether Airflow knows the run and that it has ended; False for one of another Airflow, and one that was deleted.
+
+    A run that fails ends its lease itself (`include.pipelines.restoration`), unless it was killed.
+    """
     try:
         state: str = get_current_context()["ti"].get_dagrun_state(dag_id=holder.dag_id, run_id=holder.run_id)
-    except AirflowRuntimeError as error:
+    except (AirflowRuntimeError, ServerResponseError) as error:
         log.warning("Airflow does not know the run that holds the lease: %s", error)
         return False
     return state in ("success", "failed")

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from airflow.sdk import TaskGroup, XComArg, get_current_context, task
 
-from include.pipelines.policy import task_of
+from include.pipelines.policy import ONE_WAY, task_of
 from include.pipelines.registration import PLAN_KEY, WRITES, Plan, begin_registration, has_ended
 from include.pipelines.restoration import restore_dataset
 from include.pipelines.runs import ImportRun
@@ -50,20 +50,24 @@ def begin(run: dict[str, Any], built: dict[str, Any], plan: dict[str, Any], grou
 
 def register(
     run: XComArg, built: XComArg, plan: XComArg, dataset_type: str
-) -> tuple[XComArg, list[RekognitionBaseOperator]]:
+) -> tuple[XComArg, list[RekognitionBaseOperator], XComArg]:
     """Create, update or replace; what the plan does not ask for is skipped.
 
     :param plan: of the task `PLAN`, which may be in a group of tasks
     :param dataset_type: ``TRAIN`` or ``TEST``, or a template that gives it
-    :returns: the first task, and those after which the dataset is what the plan made of it
+    :returns: the first task; those after which the dataset is what the plan made of it; and the one that puts things
+        right after a failure of any of them or of a later task
     """
     # Templates name tasks by their whole ids, and these start with the group that the tasks are in.
     group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
     planned = f"ti.xcom_pull(task_ids='{group}{BEGIN}', key='{PLAN_KEY}')"
     with TaskGroup("register", tooltip="Create, update or replace the dataset"):
-        first = task.branch(
-            task_id="begin", doc_md=cleandoc(begin.__doc__ or ""), trigger_rule="none_failed_min_one_success"
-        )(begin)(run, built, plan, group)  # type: ignore[arg-type]
+        first = task.branch(task_id="begin", doc_md=cleandoc(begin.__doc__ or ""), trigger_rule=ONE_WAY)(begin)(
+            run,  # type: ignore[arg-type]
+            built,  # type: ignore[arg-type]
+            plan,  # type: ignore[arg-type]
+            group,
+        )
         delete_dataset = RekognitionDeleteDatasetOperator(
             task_id="delete_dataset",
             dataset_arn=f"{{{{ {planned}['dataset_arn'] }}}}",
@@ -77,7 +81,7 @@ def register(
             task_id="create_project",
             project_name="{{ params.project }}",
             if_exists="skip",
-            trigger_rule="none_failed_min_one_success",
+            trigger_rule=ONE_WAY,
             doc_md="Create the Custom Labels project, where there is none of that name.",
             **_AWS,
         )
@@ -104,5 +108,5 @@ def register(
         restore = task_of(restore_dataset, task_id="restore_dataset", trigger_rule="one_failed")(run)
         first >> [delete_dataset, create_project, update_entries]
         delete_dataset >> create_project >> create_dataset
-        [delete_dataset, create_project, create_dataset] >> restore
-    return first, [create_dataset, update_entries]
+        [first, delete_dataset, create_project, create_dataset, update_entries] >> restore
+    return first, [create_dataset, update_entries], restore

@@ -7,7 +7,7 @@ from typing import Any
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3Uri
-from include.object_store.registration_journal import HeldJournal, Replacement
+from include.object_store.registration_journal import HeldJournal, Replacement, read_journal
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
 from include.rekognition.errors import translated_errors
@@ -22,17 +22,22 @@ log = logging.getLogger(__name__)
 def restore_dataset(run: dict[str, Any]) -> dict[str, Any]:
     """Create the dataset again from its exported entries, where it was deleted and its replacement failed.
 
-    Runs only after a failure, and the run has failed all the same.
+    Runs only after a failure; it then also ends the run's lease on the dataset. The run has failed all the same.
     """
     import_run = ImportRun.from_json(run)
+    lease = read_journal(import_run.s3, import_run.dataset).lease
+    if lease is None or lease.holder != import_run.holder:
+        # A run that did not get the lease has done nothing.
+        return {"restored": 0}
     held = HeldJournal.resume(import_run.s3, import_run.dataset, import_run.holder)
     replacement = held.journal.replacement
-    if replacement is None:
-        return {"restored": 0}
-    arn, count = _restore(import_run, replacement)
-    held.write(replacement=None)
-    log.warning("The dataset is what it was before this run: %s, %s entries.", arn, f"{count:,}")
-    return {"restored": count, "dataset_arn": arn}
+    restored: dict[str, Any] = {"restored": 0}
+    if replacement is not None:
+        arn, count = _restore(import_run, replacement)
+        log.warning("The dataset %s has %s entries; before this run it had %s.", arn, count, replacement.count)
+        restored = {"restored": count, "dataset_arn": arn}
+    held.write(replacement=None, lease=None)
+    return restored
 
 
 def _restore(run: ImportRun, replacement: Replacement) -> tuple[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
+from urllib.parse import quote
 
 import msgspec
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
@@ -16,32 +17,30 @@ from botocore.config import Config
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import DatasetType
+from include.gallery.addresses import SampleAddress
 from include.object_store.registration_journal import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
 from include.pipelines.requests import (
+    AccessNeeds,
     ExistingDatasetRequest,
     GroundTruthRequest,
     ImportRequest,
     LocalComputerRequest,
     S3FolderRequest,
+    is_past_run,
     run_as_of,
     run_slug,
 )
 from include.rekognition.hook import RekognitionHook
 
 WORKSPACE_VARIABLE = "custom_labels_workspace"
+COPY_CONNECTIONS = 32
+"""Images that one task copies at the same time."""
 
 
 Request = S3FolderRequest | GroundTruthRequest | LocalComputerRequest | ExistingDatasetRequest
 """The requests of all sources."""
-
-REQUEST_TYPES: dict[str, type[ImportRequest]] = {
-    "s3_folder": S3FolderRequest,
-    "local_computer": LocalComputerRequest,
-    "ground_truth": GroundTruthRequest,
-    "existing_dataset": ExistingDatasetRequest,
-}
 
 
 class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -51,6 +50,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     :ivar slug: Dag and run as one folder name: Dags with the same schedule have runs of the same id
     :ivar holder: the Dag run, which may hold the lease on a dataset
     :ivar run_type: Airflow's, such as ``manual``, ``scheduled`` or ``backfill``
+    :ivar is_past: whether the run is about the bucket as it was (`include.pipelines.requests.is_past_run`)
     """
 
     request: Request
@@ -58,6 +58,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     slug: str
     holder: Holder
     run_type: str = "manual"
+    is_past: bool = False
 
     @classmethod
     def of(cls, request_type: type[ImportRequest], params: Mapping[str, Any], context: Mapping[str, Any]) -> Self:
@@ -66,12 +67,16 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         :raises RequestError: the parameters are wrong
         """
         request = request_type.parse(params)
+        as_of, run_type = run_as_of(request, context), context["dag_run"].run_type
+        # The text of a member of Airflow's enum would be its name.
+        run_type = str(getattr(run_type, "value", run_type))
         return cls(
             request=request,  # type: ignore[arg-type]
-            as_of=run_as_of(request, context),
+            as_of=as_of,
             slug=run_slug(f"{context['dag_run'].dag_id}.{context['dag_run'].run_id}"),
             holder=Holder(context["dag_run"].dag_id, context["dag_run"].run_id),
-            run_type=str(context["dag_run"].run_type),
+            run_type=run_type,
+            is_past=is_past_run(request, run_type, as_of, utc_now()),
         )
 
     @classmethod
@@ -125,9 +130,53 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The dataset's folder in the workspace."""
         return self.workspace.dataset(self.request.project, "train" if self.dataset_type == "TRAIN" else "test")
 
+    @property
+    def as_of_second(self) -> str:
+        """``YYYY-MM-DDTHH:MM:SS`` UTC, as listings write times."""
+        return f"{self.as_of.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+    @property
+    def access_needs(self) -> AccessNeeds:
+        """What the access check has to try."""
+        return self.request.past_needs(self.workspace.folder) if self.is_past else self.request.needs
+
     def staged(self, name: str) -> S3Uri:
         """Where the tasks of this run put the object of that name."""
         return self.workspace.staging(self.slug).uri(name)
+
+    def sample_address(self, number: int) -> SampleAddress:
+        """How the gallery names a picture that this run shows before approval; from 0."""
+        return SampleAddress(
+            dag_id=self.holder.dag_id,
+            run_id=self.holder.run_id,
+            dataset_type="train" if self.dataset_type == "TRAIN" else "test",
+            number=number,
+        )
+
+    def sample_place(self, address: SampleAddress) -> S3Uri:
+        """Where that picture lies.
+
+        The Dag's id stands in it as it is: two Dags may have runs of the same slug, and not the same readers.
+        """
+        staging = self.workspace.staging(run_slug(f"{address.dag_id}.{address.run_id}"))
+        dag = quote(address.dag_id, safe="")
+        return staging.uri(f"samples/{dag}/{address.dataset_type}/{address.number}.jpg")
+
+
+def named_connection(conn_id: str, parameter: str = "aws_conn_id") -> Connection:
+    """An Airflow connection; a hook would fall back to whatever credentials and Region the machine happens to have.
+
+    :param parameter: where the connection was named
+    :raises RequestError: CONNECTION_NOT_FOUND
+    """
+    try:
+        return Connection.get(conn_id)  # type: ignore[no-any-return]
+    except AirflowNotFoundException as error:
+        raise RequestError(
+            "CONNECTION_NOT_FOUND",
+            f"There is no Airflow connection {conn_id!r}.",
+            f"Create it, or name another one in `{parameter}`.",
+        ) from error
 
 
 def rekognition_hook(conn_id: str, parameter: str = "aws_conn_id") -> RekognitionHook:
@@ -136,15 +185,7 @@ def rekognition_hook(conn_id: str, parameter: str = "aws_conn_id") -> Rekognitio
     :param parameter: where the connection was named
     :raises RequestError: CONNECTION_NOT_FOUND, or REGION_NOT_SET
     """
-    # Without this look, the hook would fall back to whatever credentials and Region the worker happens to have.
-    try:
-        connection = Connection.get(conn_id)
-    except AirflowNotFoundException as error:
-        raise RequestError(
-            "CONNECTION_NOT_FOUND",
-            f"There is no Airflow connection {conn_id!r}.",
-            f"Create it, or name another one in `{parameter}`.",
-        ) from error
+    connection = named_connection(conn_id, parameter)
     hook = RekognitionHook(aws_conn_id=conn_id)
     if hook.conn_config.region_name is None:
         raise RequestError(

@@ -70,7 +70,8 @@ def _check_totals(run: ImportRun, summary: LedgerSummary, place: str) -> None:
             "Import a part of it, or join labels; for an S3 folder: a deeper folder, `exclude`, `label_aliases`.",
             labels=labels,
         )
-    limit = regional_quotas(run.region).images(run.dataset_type)
+    # What is going to be split is no more than what one dataset may have.
+    limit = regional_quotas(run.region).images("TEST" if run.request.dataset_type == "test" else "TRAIN")
     if images > limit:
         raise ManifestError(
             Code.ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM,

@@ -9,7 +9,8 @@ from typing import Any
 from airflow.sdk import get_current_context
 
 from include.pipelines.access import AccessCheck, Outcome, raise_on_failure
-from include.pipelines.runs import REQUEST_TYPES, ImportRun
+from include.pipelines.requests import REQUEST_TYPES
+from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
 from include.pipelines.summaries import render_access
 
@@ -25,7 +26,8 @@ def validate_request(source: str) -> dict[str, Any]:
     context = get_current_context()
     run = ImportRun.of(REQUEST_TYPES[source], context["params"], context)
     run.workspace  # noqa: B018 (fails here, and not three tasks later, where it is not set)
-    log.info("Import from %s as of %s", source, run.as_of.isoformat())
+    place = "the source as it was then" if run.is_past else "the source as it is"
+    log.info("Import from %s as of %s: %s", source, run.as_of.isoformat(), place)
     return run.to_json()
 
 
@@ -39,7 +41,7 @@ def check_access(run: dict[str, Any]) -> dict[str, Any]:
     check = AccessCheck(
         import_run.s3,
         import_run.rekognition,
-        needs=import_run.request.needs,
+        needs=import_run.access_needs,
         workspace=import_run.workspace.folder,
         project=import_run.request.project,
     )

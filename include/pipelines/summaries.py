@@ -13,7 +13,7 @@ from rich.text import Text
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import AT_FAULT, State
-from include.custom_labels.printed_text import printable
+from include.custom_labels.visible_text import visible
 from include.pipelines.access import AccessRow
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import SECONDS_KEY, step
@@ -104,6 +104,7 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
         ("manifest", summary["manifest_uri"]),
         ("ledger", summary["ledger_uri"]),
         ("summary", summary["summary_uri"]),
+        ("report", summary["report_uri"]),
         ("findings", ", ".join(f"{code} {total:,}" for code, total in summary["findings"].items()) or "none"),
         ("seconds", ", ".join(f"{name} {seconds:g}" for name, seconds in summary["timings"].items())),
     ]
@@ -113,8 +114,8 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
 
 
 def _sample(sample: Mapping[str, str]) -> str:
-    key = printable(sample["key"])
-    return f"{key} ({sample['detail']})" if sample["detail"] else key
+    key = visible(sample["key"])
+    return f"{key} ({visible(sample['detail'])})" if sample["detail"] else key
 
 
 def render_access(rows: Iterable[AccessRow]) -> str:

@@ -1,33 +1,45 @@
+"""Where old versions' bytes are, and which image they are all the same."""
+
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from include.custom_labels.history import HISTORY_FOLDER, history_key, identity
+from include.custom_labels.history import HISTORY_FOLDER, history_key, holds_copies, identity, is_copy, version_name
 
-
-def test_the_folder_is_part_of_what_is_stored() -> None:
-    assert HISTORY_FOLDER == "custom-labels-history"
-
-
-@pytest.mark.parametrize("prefix", ["", "workspace/", "a/b/"])
-@pytest.mark.parametrize("key", ["a.png", "x/echo/a.png", "x//a.png", "/a.png", "x/custom-labels-history/v/a.png"])
-def test_a_copy_of_an_earlier_version_is_the_image_itself(prefix: str, key: str) -> None:
-    copy = history_key(prefix, "3L4kqtJlcpXro", key)
-    assert copy == f"{prefix}custom-labels-history/3L4kqtJlcpXro/{key}"
-    assert identity(f"s3://example-images/{copy}") == f"s3://example-images/{key}"
+keys = st.text(min_size=1).filter(lambda key: f"/{HISTORY_FOLDER}/" not in f"/{key}")
 
 
 @pytest.mark.parametrize(
-    "source_ref",
+    ("version_id", "name"),
+    [("L4kqtJlcpXroDTDmJ_.x", "L4kqtJlcpXroDTDmJ_.x"), ("null", "null-0a1b"), ("3/L4", "3%2FL4")],
+)
+def test_a_version_is_one_folder(version_id: str, name: str) -> None:
+    assert version_name(version_id, "0a1b") == name
+
+
+@given(
+    prefix=st.sampled_from(["", "w/", "a b/c/"]),
+    key=keys,
+    version_id=st.sampled_from(["null", "3/L4kqt+x", "6714fb3dc4c638b0"]),
+)
+def test_a_copy_is_the_image_that_it_was_made_of(prefix: str, key: str, version_id: str) -> None:
+    copy = history_key(prefix, version_name(version_id, "0a1b"), key)
+    assert identity(f"s3://example-images/{copy}") == identity(f"s3://example-images/{key}")
+    assert is_copy(copy)
+    assert holds_copies([key, copy])
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
     [
-        "s3://example-images/x/a.png",
-        "s3://example-images/my-custom-labels-history/v/a.png",
-        "s3://example-images/custom-labels-history-2/v/a.png",
-        "s3://example-images/custom-labels-history/v",
-        "s3://example-images/custom-labels-history/v/",
-        "s3://example-images/custom-labels-history",
-        "",
+        (f"{HISTORY_FOLDER}/v/a.png", True),
+        (f"x/{HISTORY_FOLDER}/", True),
+        (f"x/{HISTORY_FOLDER}", False),
+        (f"x/my-{HISTORY_FOLDER}/a.png", False),
+        (f"x/{HISTORY_FOLDER}-2/a.png", False),
     ],
 )
-def test_any_other_address_is_its_own(source_ref: str) -> None:
-    assert identity(source_ref) == source_ref
+def test_only_what_lies_below_the_history_folder_is_a_copy(key: str, expected: bool) -> None:
+    assert is_copy(key) is expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from include.custom_labels.image_headers import ImageFormat, ImageHeader, NotAnImage
 from include.custom_labels.images import contradiction, image_fault, inspect
 from include.custom_labels.labelling import FolderLabelling
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary, State
+from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary, State, ledger_pages, ledger_rows
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 
@@ -34,6 +35,9 @@ def page_of(*keys: str, size: int = 1000, written: str = "2026-11-22T20:00:00") 
         ("x/" + "l" * 255 + "/a.png", State.LABELLED, "l" * 255, Reason.IN_FOLDER),
         ("x/" + "l" * 256 + "/a.png", State.REJECTED, "l" * 256, Reason.LABEL_TOO_LONG),
         ("x/two\nlines/a.png", State.REJECTED, "two\nlines", Reason.LABEL_NOT_ALLOWED),
+        ("x/custom-labels-history/v1/x/echo/a.png", State.SKIPPED, None, Reason.HISTORY_COPY),
+        ("x/echo/custom-labels-history/", State.SKIPPED, None, Reason.HISTORY_COPY),
+        ("x/custom-labels-history.png", State.UNLABELLED, None, Reason.AT_FOLDER_LEVEL),
     ],
 )
 def test_by_name_alone(key: str, state: State, label: str | None, reason: Reason) -> None:
@@ -65,6 +69,18 @@ def test_objects_newer_than_as_of_are_skipped() -> None:
     page = ObjectPage(["x/e/1.png", "x/e/2.png"], [1, 1], ["", ""], ["2026-11-22T20:00:00", "2026-11-22T20:00:01"])
     ledger = FolderLabelling("x/", as_of="2026-11-22T20:00:00").open_ledger(page)
     assert ledger.reasons == [Reason.IN_FOLDER, Reason.NEWER_THAN_AS_OF]
+
+
+def test_rows_and_pages_know_where_the_bytes_are() -> None:
+    page = FolderLabelling("x/").open_ledger(page_of("x/e/1.png", "x/e/2.png"))
+    assert [row.place for row in ledger_rows(page)] == [None, None]
+    moved = replace(page, objects=replace(page.objects, places=[None, "h/x/e/2.png"]))
+    rows = list(ledger_rows(moved))
+    assert [(row.key, row.place) for row in rows] == [("x/e/1.png", None), ("x/e/2.png", "h/x/e/2.png")]
+    assert list(ledger_pages(rows)) == [moved]
+    assert list(ledger_pages(ledger_rows(page))) == [page]
+    assert moved.objects.stored_keys() == ["x/e/1.png", "h/x/e/2.png"]
+    assert moved.objects.slice(1, 2).stored_keys() == moved.objects.stored_keys(1, 2) == ["h/x/e/2.png"]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.history import identity
 from include.custom_labels.line_contents import LineContents
 from include.custom_labels.manifest import parse_line
-from include.custom_labels.update_plan import read_entry
 from tests.custom_labels.manifest_lines import BUCKET, boxes_pair, label_pair, line_of
 
 

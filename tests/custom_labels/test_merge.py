@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.merge import (
     BaseImage,
     MergedImage,
@@ -20,7 +21,6 @@ from include.custom_labels.merge import (
     describe,
     merge,
 )
-from include.custom_labels.update_plan import read_entry
 
 FOLDER = "s3://example-images/x/"
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from include.pipelines.dataset_files import DATASETS
 from include.pipelines.requests import S3FolderRequest, form
 from include.pipelines.steps import step
 from tests.fixtures.airflow_database import DAGS
 
-DAG_IDS = {"import_existing_dataset", "import_ground_truth", "import_local_computer", "import_s3_folder"}
+IMPORTS = {"import_existing_dataset", "import_ground_truth", "import_local_computer", "import_s3_folder"}
+REFRESHES = {f"refresh_{path.stem}" for path in DATASETS.glob("*.yaml")}
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +33,16 @@ def dags(airflow_database: None) -> dict[str, Any]:
 
 
 def test_the_set_of_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == DAG_IDS
+    assert {"refresh_alexa-devices"} <= REFRESHES
+    assert set(dags) == IMPORTS | REFRESHES
 
 
-@pytest.mark.parametrize("dag_id", sorted(DAG_IDS))
+@pytest.mark.parametrize("dag_id", sorted(IMPORTS | REFRESHES))
 def test_policy(dags: dict[str, Any], dag_id: str) -> None:
     dag = dags[dag_id]
     assert dag.doc_md
     assert dag.description
     assert "custom-labels" in dag.tags
-    assert dag.schedule is None
     assert dag.catchup is False
     assert dag.max_active_runs == 1
     for task in dag.tasks:
@@ -48,6 +50,16 @@ def test_policy(dags: dict[str, Any], dag_id: str) -> None:
         assert task.owner == "custom-labels", task.task_id
         assert task.retries == 2, task.task_id
         assert task.execution_timeout is not None, task.task_id
+
+
+@pytest.mark.parametrize("dag_id", sorted(IMPORTS))
+def test_imports_run_when_they_are_triggered(dags: dict[str, Any], dag_id: str) -> None:
+    assert dags[dag_id].schedule is None
+
+
+@pytest.mark.parametrize("dag_id", sorted(REFRESHES))
+def test_refreshes_are_paused_where_airflow_pauses_new_dags(dags: dict[str, Any], dag_id: str) -> None:
+    assert dags[dag_id].is_paused_upon_creation is None
 
 
 def test_the_form_is_the_request(dags: dict[str, Any]) -> None:
@@ -63,15 +75,18 @@ def test_the_chain_of_the_design(dags: dict[str, Any]) -> None:
         "list_objects",
         "assign_labels",
         "inspect_images",
-        "build_manifest",
-        "validate_manifest",
-        "plan_registration",
-        "register.choose",
-        "register.create_project",
-        "register.create_dataset",
-        "reconcile",
-        "publish_snapshot",
-        "summarize",
+        "divide_images",
+        "choose_types",
+        "train.choose_dataset",
+        "train.build_manifest",
+        "train.validate_manifest",
+        "train.plan_registration",
+        "train.register.begin",
+        "train.register.create_project",
+        "train.register.create_dataset",
+        "train.reconcile",
+        "train.publish_snapshot",
+        "train.summarize",
     ]
     for before, after in pairwise(chain):
         assert after in dag.get_task(before).get_flat_relative_ids(upstream=False), (before, after)

@@ -48,7 +48,7 @@ def test_odd_lines_and_two_buckets_end_in_one_dataset(
     }
     run = run_dag("import_ground_truth", conf)
     assert run.state == "success"
-    summary = return_value(run, "summarize")
+    summary = return_value(run, "train.summarize")
     assert summary["states"] == {"registered": 4, "unlabelled": 2, "rejected": 1}
     assert summary["images_per_label"] == {"Echo": 3, "Echo Dot": 2}
     pages = place.rekognition.get_paginator("list_dataset_entries").paginate(DatasetArn=place.dataset_arn())

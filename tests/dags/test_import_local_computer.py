@@ -68,8 +68,8 @@ def test_images_are_added_to_a_dataset_that_keeps_everything_it_has(
     expected["alexa-devices/spot/new.png"] = None
     assert place.entries() == expected
     assert return_value(run, "stage_files")["destination"] == f"s3://{place.images}/alexa-devices/"
-    assert return_value(run, "register.update_entries")["lines"] == 1
-    rows = {(row["state"], row["reason"]): row["count"] for row in return_value(run, "reconcile")["reasons"]}
+    assert return_value(run, "train.register.update_entries")["lines"] == 1
+    rows = {(row["state"], row["reason"]): row["count"] for row in return_value(run, "train.reconcile")["reasons"]}
     assert rows == {
         ("registered", "IN_LAST_SNAPSHOT"): 5,
         ("registered", "KEPT_DATASET_ENTRY"): 1,
@@ -96,4 +96,4 @@ def test_a_browsers_upload_begins_a_dataset(place: Place, run_dag: RunDag, retur
     head = f"s3://{place.workspace}/custom-labels/images/{place.project}/train/"
     assert place.entries() == {f"{head}echo/a.png": "echo", f"{head}loose.png": None}
     assert return_value(run, "upload_images")["outcomes"] == {"copied": 2}
-    assert return_value(run, "summarize")["states"] == {"registered": 1, "unlabelled": 1}
+    assert return_value(run, "train.summarize")["states"] == {"registered": 1, "unlabelled": 1}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.airflow_database import RunDag
-from tests.fixtures.places import Place, picture
+from tests.fixtures.places import Place, end_of_second, picture
 
 pytestmark = pytest.mark.integration
 
@@ -50,7 +50,7 @@ def test_the_first_import_creates_everything_and_a_second_changes_nothing(
     first = run_dag("import_s3_folder", alexa_devices.conf())
     assert first.state == "success"
     assert alexa_devices.entries() == ALEXA_DEVICES | HOSTILE
-    summary = return_value(first, "summarize")
+    summary = return_value(first, "train.summarize")
     assert summary["images_per_label"]["echo"] == 3
     assert summary["states"] == {"registered": 16, "skipped": 2, "unlabelled": 1}
     assert summary["dataset_arn"] == alexa_devices.dataset_arn()
@@ -62,8 +62,10 @@ def test_the_first_import_creates_everything_and_a_second_changes_nothing(
 
     second = run_dag("import_s3_folder", alexa_devices.conf())
     assert second.state == "success"
-    assert states(second)["register.create_dataset"] == states(second)["register.update_entries"] == "skipped"
-    again = return_value(second, "summarize")
+    assert (
+        states(second)["train.register.create_dataset"] == states(second)["train.register.update_entries"] == "skipped"
+    )
+    again = return_value(second, "train.summarize")
     assert (again["action"], again["changed"]) == ("unchanged", False)
     assert alexa_devices.read(again["manifest_uri"]).splitlines() == lines
 
@@ -91,7 +93,7 @@ def test_new_images_are_added_and_a_persons_work_is_kept(
     alexa_devices.put("alexa-devices/spot/new.png")
     run = run_dag("import_s3_folder", alexa_devices.conf(label_aliases={"echo-dot": "Echo Dot"}))
     assert run.state == "success"
-    assert return_value(run, "register.update_entries")["lines"] == 4
+    assert return_value(run, "train.register.update_entries")["lines"] == 4
     expected = ALEXA_DEVICES | {
         "alexa-devices/echo/echo-image-1.png": "echo-plus",
         "alexa-devices/spot/new.png": "spot",
@@ -100,7 +102,7 @@ def test_new_images_are_added_and_a_persons_work_is_kept(
         "alexa-devices/echo-dot/white-echo-dot/white-echo-dot-image-1.png": "Echo Dot",
     }
     assert alexa_devices.entries() == expected
-    reasons = {row["reason"]: row for row in return_value(run, "reconcile")["reasons"]}
+    reasons = {row["reason"]: row for row in return_value(run, "train.reconcile")["reasons"]}
     assert reasons["KEPT_DATASET_ENTRY"]["samples"] == [
         {"key": "alexa-devices/echo/echo-image-1.png", "detail": "the source says 'echo'"}
     ]
@@ -127,20 +129,40 @@ def test_build_only_leaves_rekognition_alone(alexa_devices: Place, run_dag: RunD
     long_ago = datetime.now(UTC) + timedelta(hours=1)
     run = run_dag("import_s3_folder", alexa_devices.conf(register=False, as_of=long_ago.isoformat()))
     assert run.state == "success"
-    summary = return_value(run, "summarize")
+    summary = return_value(run, "train.summarize")
     assert summary["as_of"] == long_ago.replace(microsecond=0).isoformat()
     assert summary["states"] == {"labelled": 6, "skipped": 2, "unlabelled": 1}
     assert alexa_devices.dataset_arn() is None
     assert not [key for key in alexa_devices.workspace_keys() if key.endswith("current.json")]
 
 
+def test_a_time_that_is_over_is_rebuilt_from_versions(
+    versioned: Place, run_dag: RunDag, return_value: ReturnValue
+) -> None:
+    versioned.put("alexa-devices/echo/a.png", "alexa-devices/echo/b.png", "alexa-devices/spot/c.png")
+    as_of = end_of_second()
+    versioned.put("alexa-devices/echo/b.png", "alexa-devices/spot/later.png")
+    versioned.s3.delete_object(Bucket=versioned.images, Key="alexa-devices/spot/c.png")
+    conf = versioned.conf(as_of=as_of.isoformat(), history_folder=f"s3://{versioned.images}/old")
+    run = run_dag("import_s3_folder", conf)
+    assert run.state == "success"
+    begun = return_value(run, "validate_request")
+    assert (begun["run_type"], begun["is_past"]) == ("manual", True)
+    entries = versioned.entries()
+    assert entries.pop("alexa-devices/echo/a.png") == "echo"
+    copies = {key.removeprefix("old/custom-labels-history/").partition("/")[2]: label for key, label in entries.items()}
+    assert copies == {"alexa-devices/echo/b.png": "echo", "alexa-devices/spot/c.png": "spot"}
+    summary = return_value(run, "train.summarize")
+    assert (summary["states"], summary["as_of"]) == ({"registered": 3}, as_of.isoformat())
+
+
 def test_a_dataset_that_failed_is_replaced_by_the_next_run(alexa_devices: Place, run_dag: RunDag) -> None:
     message = "The manifest file contains images from multiple S3 buckets."
     alexa_devices.aws.faults("CreateDataset", "fail", message=message, code="CLIENT_ERROR")
     failed = run_dag("import_s3_folder", alexa_devices.conf())
-    assert states(failed)["register.create_dataset"] == "failed"
-    assert states(failed)["publish_snapshot"] == "upstream_failed"
+    assert states(failed)["train.register.create_dataset"] == "failed"
+    assert states(failed)["train.publish_snapshot"] == "upstream_failed"
     run = run_dag("import_s3_folder", alexa_devices.conf())
     assert run.state == "success"
-    assert states(run)["register.delete_dataset"] == "success"
+    assert states(run)["train.register.delete_dataset"] == "success"
     assert alexa_devices.entries() == ALEXA_DEVICES

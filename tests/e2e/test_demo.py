@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from demo.airflow_api import AirflowApi
 from demo.errors import DemoError
-from demo.imports import Import, run_import
+from demo.imports import Import, follow_import, run_import, trigger_import
+from demo.processes import wait_until
 from demo.services import IMAGES_BUCKET, Services
 from demo.settings import PROJECT_ROOT, Settings
 from tests.fixtures.local_aws import free_ports as free_aws_ports
@@ -185,16 +188,39 @@ def test_a_plain_trigger_of_the_unchanged_folder_changes_nothing(
     assert demo.labels(dataset_arn) == before
 
 
-def test_an_added_image_is_added_to_the_dataset(demo: Demo, airflow: AirflowApi, dataset_arn: str) -> None:
+def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about(
+    demo: Demo, airflow: AirflowApi, dataset_arn: str
+) -> None:
     key = "alexa-devices/echo-show/écho #1 +.png"
     source = demo.settings.demo_dir / "images" / "alexa-devices" / "echo" / "echo-image-1.png"
     demo.services.s3().put_object(Bucket=IMAGES_BUCKET, Key=key, Body=source.read_bytes())
+    before = demo.labels(dataset_arn)
+    wanted = Import(dag_id=DAG_ID, conf={"s3_folder": f"s3://{IMAGES_BUCKET}/alexa-devices"})
+    run_id = trigger_import(airflow, wanted)
 
-    result = demo.run(airflow, {"s3_folder": f"s3://{IMAGES_BUCKET}/alexa-devices"})
+    def is_asked() -> bool:
+        states = {task["task_id"]: task["state"] for task in airflow.task_instances(DAG_ID, run_id)}
+        return states.get("train.approve") == "awaiting_input"
 
-    assert result["dataset_arn"] == dataset_arn
+    assert wait_until(is_asked, deadline_s=240, interval_s=1.0)
+    question = airflow.question(DAG_ID, run_id, "train.approve")
+    assert "Update the train dataset of alexa-devices?" in question["subject"]
+    assert "NEW_LABELS" in question["body"]
+    assert "echo-show" in question["body"]
+    (picture,) = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", question["body"])
+    assert airflow.picture(picture).startswith(b"\xff\xd8")
+    anonymous = httpx.get(demo.settings.airflow_url + picture, trust_env=False)
+    assert anonymous.status_code == httpx.codes.UNAUTHORIZED
+    assert demo.labels(dataset_arn) == before
+
+    airflow.answer(DAG_ID, run_id, "train.approve", "Approve")
+    done = follow_import(airflow, wanted, run_id, base_url=demo.settings.airflow_url, say=print)
+
+    assert done.result["dataset_arn"] == dataset_arn
     assert demo.labels(dataset_arn)[f"s3://{IMAGES_BUCKET}/{key}"] == {"echo-show"}
-    assert result["images_per_label"]["echo-show"] == 1
+    bucket, _, name = done.result["summary_uri"].removeprefix("s3://").partition("/")
+    summary = json.loads(demo.services.s3().get_object(Bucket=bucket, Key=name)["Body"].read())
+    assert (summary["details"]["approval"]["by"], summary["details"]["approval"]["option"]) == ("admin", "Approve")
 
 
 @pytest.mark.parametrize(

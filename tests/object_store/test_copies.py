@@ -22,7 +22,7 @@ from botocore.stub import Stubber
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
-from include.object_store.copies import SHA256, SOURCE_ETAG, CopyOutcome, CopyState, copy_images
+from include.object_store.copies import SHA256, SOURCE_ETAG, CopyOutcome, CopyState, ObjectVersion, copy_images
 from include.object_store.session import S3Session
 from tests.fixtures.local_aws import PROJECT, LocalAws
 
@@ -64,6 +64,30 @@ def test_within_one_s3_the_bytes_stay_there(local_aws: LocalAws, monkeypatch: py
     again = list(copy_images(session, session, plan))
     assert states(again) == [CopyState.PRESENT, CopyState.PRESENT, CopyState.MISSING]
     assert [each.last_modified for each in again] == [each.last_modified for each in first]
+
+
+@integration
+def test_versions_are_copied_and_not_what_took_their_place(local_aws: LocalAws) -> None:
+    session = session_of(local_aws)
+    bucket = new_bucket(session, a=b"before versioning")
+    put, digest = session.client.put_object, lambda data: hashlib.md5(data).hexdigest()  # noqa: S324 (an ETag)
+    session.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = put(Bucket=bucket, Key="a", Body=b"first")["VersionId"]
+    put(Bucket=bucket, Key="a", Body=b"second")
+    sources = [
+        ObjectVersion(bucket, "a", "null", digest(b"before versioning")),
+        ObjectVersion(bucket, "a", first, digest(b"first")),
+        # Another null version than the one that was listed.
+        ObjectVersion(bucket, "a", "null", digest(b"something else")),
+        ObjectVersion(bucket, "a", "6714fb3dc80520eec132be2176666333", digest(b"first")),
+    ]
+    plan = [(source, S3Uri(bucket, f"h/{at}/a")) for at, source in enumerate(sources)]
+    outcomes = list(copy_images(session, session, plan))
+    assert states(outcomes) == [CopyState.COPIED, CopyState.COPIED, CopyState.FAILED, CopyState.MISSING]
+    assert [body(session, target) for _, target in plan[:2]] == [b"before versioning", b"first"]
+    assert outcomes[2].code == "OBJECT_CHANGED"
+    assert str(outcomes[1].source) == f"s3://{bucket}/a (version {first})"
+    assert states(copy_images(session, session, plan[:2])) == [CopyState.PRESENT] * 2
 
 
 @integration

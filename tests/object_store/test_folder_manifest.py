@@ -98,3 +98,15 @@ def test_lines_that_were_brought_along_stand_beside_lines_that_are_made() -> Non
     page = LedgerPage(objects, states, ["x", "echo", None], [Reason.IN_FOLDER] * 3, [""] * 3, [0] * 3, [0] * 3)
     page = replace(page, entries=[b'{"source-ref":"brought along"}\n', None, b"quarantined\n"])
     assert manifest_lines(BUCKET, page) == b'{"source-ref":"brought along"}\n' + line("b.png", "echo")
+
+
+def test_lines_name_the_place_of_the_bytes_and_keep_label_and_date() -> None:
+    keys = ["photos/echo/1.png", "photos/echo/2.png", 'photos/echo/"3".png', "photos/spot/4.png"]
+    page = FolderLabelling(PREFIX).open_ledger(ObjectPage(keys, [1] * 4, ["e"] * 4, ["2026-11-22T20:00:00"] * 4))
+    places = [None, "h/photos/echo/2.png", None, 'h/"4".png']
+    moved = replace(page, objects=replace(page.objects, places=places))
+    stored = ["photos/echo/1.png", "h/photos/echo/2.png", 'photos/echo/"3".png', 'h/"4".png']
+    expected = [line(key, label) for key, label in zip(stored, ["echo"] * 3 + ["spot"], strict=True)]
+    assert manifest_lines(BUCKET, moved).splitlines(keepends=True) == expected
+    own = replace(moved, entries=[None, b"{}\n", None, None])
+    assert manifest_lines(BUCKET, own).splitlines(keepends=True) == [expected[0], b"{}\n", *expected[2:]]

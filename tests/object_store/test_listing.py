@@ -9,7 +9,7 @@ import pytest
 from bench.stub import Stub
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3FolderLocation
-from include.object_store import listing
+from include.object_store import segments
 from include.object_store.listing import list_objects
 from include.object_store.session import S3Session
 from tests.object_store.conftest import BUCKET, HOSTILE_NAMES, client_of, session_of
@@ -86,7 +86,7 @@ def test_folders_are_listed_at_the_same_time(serve: Serve, monkeypatch: pytest.M
 
 
 def test_waiting_pages_are_bounded_and_the_head_never_waits(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "BUFFERED_PAGES", 3)
+    monkeypatch.setattr(segments, "BUFFERED_PAGES", 3)
     keys = [f"{folder:02d}/{at:05d}" for folder in range(6) for at in range(3_000)]
     stub = serve(keys)
     pages = list_objects(session_of(stub), S3FolderLocation(BUCKET, ""), concurrency=6)

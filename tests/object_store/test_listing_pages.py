@@ -6,7 +6,8 @@ import pytest
 
 from include.custom_labels.objects import ObjectPage
 from include.object_store import listing
-from include.object_store.listing import ListedPage, parse_page
+from include.object_store.listing import parse_page
+from include.object_store.segments import Answer
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
 
@@ -32,7 +33,7 @@ def page(*keys: str) -> ObjectPage:
 def no_xml(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fast path has to do."""
 
-    def refuse(_: bytes) -> ListedPage:
+    def refuse(_: bytes) -> Answer[ObjectPage]:
         pytest.fail("the XML parser was asked")
 
     monkeypatch.setattr(listing, "_parse_xml", refuse)
@@ -54,12 +55,12 @@ FAST = {
 @pytest.mark.usefixtures("no_xml")
 @pytest.mark.parametrize(("answer", "expected"), FAST.values(), ids=FAST)
 def test_usual_answers_are_read_without_the_xml_parser(answer: bytes, expected: ObjectPage) -> None:
-    assert parse_page(answer) == ListedPage(expected, [], None)
+    assert parse_page(answer) == Answer(expected, [], None)
 
 
 @pytest.mark.parametrize(("answer", "expected"), FAST.values(), ids=FAST)
 def test_the_xml_parser_reads_the_same(answer: bytes, expected: ObjectPage) -> None:
-    assert listing._parse_xml(answer) == ListedPage(expected, [], None)
+    assert listing._parse_xml(answer) == Answer(expected, [], None)
 
 
 UNUSUAL = {
@@ -86,7 +87,7 @@ UNUSUAL = {
 
 @pytest.mark.parametrize(("answer", "expected"), UNUSUAL.values(), ids=UNUSUAL)
 def test_unusual_answers_are_read_all_the_same(answer: bytes, expected: ObjectPage) -> None:
-    assert parse_page(answer) == ListedPage(expected, [], None)
+    assert parse_page(answer) == Answer(expected, [], None)
 
 
 def test_folders_and_the_token_are_read() -> None:
@@ -96,7 +97,7 @@ def test_folders_and_the_token_are_read() -> None:
         "<NextContinuationToken>1/a&amp;b==</NextContinuationToken>"
     )
     answer = body(contents(), folders, count=3, envelope=envelope)
-    assert parse_page(answer) == ListedPage(page("a.png"), ["a b/", "é/"], "1/a&b==")
+    assert parse_page(answer) == Answer(page("a.png"), ["a b/", "é/"], {"continuation-token": "1/a&b=="})
 
 
 @pytest.mark.usefixtures("no_xml")
@@ -105,7 +106,7 @@ def test_the_token_of_a_usual_page_is_read_fast() -> None:
         "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>"
         "<NextContinuationToken>1abc/+==</NextContinuationToken>"
     )
-    assert parse_page(body(contents(), envelope=envelope)).next_token == "1abc/+=="
+    assert parse_page(body(contents(), envelope=envelope)).following == {"continuation-token": "1abc/+=="}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,13 @@ def test_headers_come_in_the_order_of_the_keys(serve: Serve) -> None:
     files = [PNG, JPEG, JPEG_BEHIND_METADATA] * 70
     objects = stored(stub, {f"{at:04d}": file.data for at, file in enumerate(files)})
     assert probe_headers(session_of(stub), BUCKET, objects) == [file.header for file in files]
+
+
+def test_headers_are_read_where_the_bytes_are(serve: Serve) -> None:
+    stub = serve([])
+    objects = stored(stub, {"a": JPEG.data, "h/b": PNG.data})
+    moved = replace(objects, keys=["a", "b"], places=[None, "h/b"])
+    assert probe_headers(session_of(stub), BUCKET, moved) == [JPEG.header, PNG.header]
 
 
 def test_no_more_is_read_than_needed(serve: Serve) -> None:

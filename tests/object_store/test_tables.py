@@ -1,18 +1,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from bench.stub import Stub
 from include.custom_labels.errors import AccessError
 from include.custom_labels.labelling import FolderLabelling
-from include.custom_labels.ledger import LedgerPage, State
+from include.custom_labels.ledger import LedgerPage, State, ledger_rows
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
+from include.custom_labels.versions import ObjectsAsOf
 from include.object_store import tables
-from include.object_store.tables import read_ledger, read_pages, write_ledger, write_pages
+from include.object_store.tables import (
+    LEDGER_SCHEMA,
+    TableWriter,
+    read_ledger,
+    read_pages,
+    read_version_ids,
+    write_ledger,
+    write_pages,
+    write_pages_as_of,
+)
 from tests.object_store.conftest import BUCKET, HOSTILE_NAMES, session_of
 
 Serve = Callable[[Sequence[str]], Stub]
@@ -67,6 +79,33 @@ def test_ledgers_come_back_as_they_were(serve: Serve) -> None:
     assert found.details == ["", "odd", "", "", "NoSuchKey"]
     assert (found.widths, found.heights) == ([0, 640, 0, 0, 0], [0, 480, 0, 0, 0])
     assert found.objects.keys == ledger.objects.keys + quarantined.objects.keys
+
+
+def test_a_listing_keeps_the_versions_to_bring(serve: Serve) -> None:
+    session = session_of(serve([]))
+    write_pages_as_of(session, URI, [ObjectsAsOf(page("a", "b"), [None, "v1"]), ObjectsAsOf(page("c"), ["null"])])
+    assert list(read_version_ids(session, URI)) == [None, "v1", "null"]
+    assert [key for each in read_pages(session, URI) for key in each.keys] == ["a", "b", "c"]
+    write_pages(session, URI, [page("a", "b")])
+    assert list(read_version_ids(session, URI)) == [None, None]
+
+
+def test_ledgers_say_where_bytes_are_and_those_of_before_are_read(serve: Serve) -> None:
+    session = session_of(serve([]))
+    ledger = FolderLabelling("p/").open_ledger(page("p/b/a.png", "p/b/c.png"))
+    moved = replace(ledger, objects=replace(ledger.objects, places=[None, "h/p/b/c.png"]))
+    write_ledger(session, URI, [moved])
+    assert list(read_ledger(session, URI)) == [moved]
+
+    before = pa.schema([each for each in LEDGER_SCHEMA if each.name != "place"])
+    with TableWriter(session, URI, before) as table:
+        table.append(*(column for name, column in columns_of(ledger).items() if name != "place"))
+    assert list(read_ledger(session, URI)) == [ledger]
+
+
+def columns_of(ledger: LedgerPage) -> dict[str, list[object]]:
+    rows = list(ledger_rows(ledger))
+    return dict(zip(LEDGER_SCHEMA.names, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def test_the_same_rows_are_the_same_bytes(serve: Serve) -> None:

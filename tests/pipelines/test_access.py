@@ -16,7 +16,7 @@ from include.custom_labels.locations import S3FolderLocation
 from include.object_store.session import S3Session
 from include.pipelines import access
 from include.pipelines.access import AccessCheck, AccessRow, Outcome, raise_on_failure
-from include.pipelines.requests import AccessNeeds
+from include.pipelines.requests import AccessNeeds, PastNeeds
 from include.pipelines.summaries import render_access
 from include.rekognition.hook import RekognitionHook
 
@@ -70,7 +70,11 @@ def all_passes(stub: Stubber) -> None:
     versioned(stub)
 
 
-def check(script: Script, monkeypatch: pytest.MonkeyPatch) -> dict[str, AccessRow]:
+FOLDER, WORKSPACE_FOLDER = S3FolderLocation(IMAGES, "x/"), S3FolderLocation(WORKSPACE, "w/")
+NEEDS = AccessNeeds(folder=FOLDER)
+
+
+def check(script: Script, monkeypatch: pytest.MonkeyPatch, needs: AccessNeeds = NEEDS) -> dict[str, AccessRow]:
     monkeypatch.setattr(access, "caller_principal", lambda *_: PRINCIPAL)
     client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     hook = create_autospec(RekognitionHook, instance=True)
@@ -82,8 +86,8 @@ def check(script: Script, monkeypatch: pytest.MonkeyPatch) -> dict[str, AccessRo
             AccessCheck(
                 S3Session(client),
                 hook,
-                needs=AccessNeeds(folder=S3FolderLocation(IMAGES, "x/")),
-                workspace=S3FolderLocation(WORKSPACE, "w/"),
+                needs=needs,
+                workspace=WORKSPACE_FOLDER,
                 project="example-project",
             ).rows()
         )
@@ -228,6 +232,131 @@ def test_a_failure_comes_with_its_code_and_statement(
     with pytest.raises(AccessError) as caught:
         raise_on_failure(list(rows.values()))
     assert caught.value.code == code
+
+
+def past(history: S3FolderLocation | None = None, *, accepts_unversioned: bool = False) -> AccessNeeds:
+    return AccessNeeds(folder=FOLDER, past=PastNeeds(history=history, accepts_unversioned=accepts_unversioned))
+
+
+def reached(stub: Stubber, status: str | None = "Enabled") -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub)
+    versioned(stub, status)
+
+
+def versions_listed(stub: Stubber, *sizes: int, markers: int = 0) -> None:
+    found = {
+        "Versions": [{"Key": "x/a.png", "VersionId": f"v{size}", "Size": size} for size in sizes],
+        "DeleteMarkers": [{"Key": "x/b.png", "VersionId": "m"}] * markers,
+    }
+    asked = {"Bucket": IMAGES, "Prefix": "x/", "MaxKeys": 20}
+    stub.add_response("list_object_versions", {name: some for name, some in found.items() if some}, asked)
+
+
+def version_read(stub: Stubber) -> None:
+    asked = {"Bucket": IMAGES, "Key": "x/a.png", "Range": "bytes=0-0", "VersionId": "v7"}
+    stub.add_response("get_object", {"Body": io.BytesIO(b"x")}, asked)
+    no_encryption(stub, IMAGES)
+
+
+def past_passes(stub: Stubber) -> None:
+    reached(stub)
+    versions_listed(stub, 0, 7, markers=1)
+    version_read(stub)
+
+
+def past_with_history(stub: Stubber) -> None:
+    past_passes(stub)
+    stub.add_response("create_multipart_upload", {"UploadId": "u"}, {"Bucket": IMAGES, "Key": "h/access-check"})
+    stub.add_response("abort_multipart_upload", {}, {"Bucket": IMAGES, "Key": "h/access-check", "UploadId": "u"})
+    no_encryption(stub, IMAGES)
+
+
+def past_without_versions(stub: Stubber) -> None:
+    reached(stub, None)
+    listed(stub, "x/a.png")
+    readable(stub)
+
+
+def only_markers(stub: Stubber) -> None:
+    reached(stub)
+    versions_listed(stub, markers=1)
+
+
+@pytest.mark.parametrize(
+    ("script", "needs", "outcomes", "said"),
+    [
+        (past_passes, past(WORKSPACE_FOLDER), {"versioning": "pass", "versions": "pass", "read images": "pass"}, ""),
+        (past_passes, past(), {"versions": "pass", "history folder": "note"}, "has to be copied"),
+        (past_with_history, past(S3FolderLocation(IMAGES, "h/")), {"history folder": "pass"}, "writable"),
+        (only_markers, past(WORKSPACE_FOLDER), {"versions": "pass"}, "holds versions"),
+        (past_without_versions, past(), {"versioning": "note", "folder": "pass"}, "the run fails"),
+        (past_without_versions, past(accepts_unversioned=True), {"versioning": "note"}, "what is left is imported"),
+    ],
+)
+def test_a_run_as_of_the_past_looks_at_versions(
+    script: Script, needs: AccessNeeds, outcomes: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = check(script, monkeypatch, needs)
+    assert {name: str(rows[name].outcome) for name in outcomes} == outcomes
+    assert any(said in row.detail for row in rows.values())
+    raise_on_failure(list(rows.values()))
+
+
+def versioning_denied(stub: Stubber) -> None:
+    workspace_passes(stub)
+    head(stub, IMAGES)
+    owners(stub)
+    stub.add_client_error("get_bucket_versioning", "AccessDenied", "", 403)
+
+
+def versions_denied(stub: Stubber) -> None:
+    reached(stub)
+    stub.add_client_error("list_object_versions", "AccessDenied", "", 403)
+
+
+def version_denied(stub: Stubber) -> None:
+    reached(stub)
+    versions_listed(stub, 7)
+    stub.add_client_error("get_object", "AccessDenied", "Access Denied", 403)
+
+
+def history_denied(stub: Stubber) -> None:
+    past_passes(stub)
+    stub.add_client_error("create_multipart_upload", "AccessDenied", "Access Denied", 403)
+
+
+def never_anything(stub: Stubber) -> None:
+    reached(stub)
+    versions_listed(stub)
+    stub.add_client_error("head_object", "404", "Not Found", 404)
+
+
+@pytest.mark.parametrize(
+    ("script", "failed", "code", "action", "resource"),
+    [
+        (versioning_denied, "versioning", "ACCESS_DENIED", "s3:GetBucketVersioning", f"arn:aws:s3:::{IMAGES}"),
+        (versions_denied, "versions", "ACCESS_DENIED", "s3:ListBucketVersions", f"arn:aws:s3:::{IMAGES}"),
+        (version_denied, "read images", "ACCESS_DENIED", "s3:GetObjectVersion", f"arn:aws:s3:::{IMAGES}/x/*"),
+        (history_denied, "history folder", "ACCESS_DENIED", "s3:PutObject", f"arn:aws:s3:::{IMAGES}/h/*"),
+        (never_anything, "folder", "FOLDER_EMPTY", None, None),
+    ],
+)
+def test_a_past_run_fails_before_it_reads(
+    script: Script,
+    failed: str,
+    code: str,
+    action: str | None,
+    resource: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = check(script, monkeypatch, past(S3FolderLocation(IMAGES, "h/") if failed == "history folder" else None))
+    (row,) = [row for row in rows.values() if row.outcome is Outcome.FAIL]
+    assert (row.check, row.code) == (failed, code)
+    if action is not None:
+        assert action in row.statements[0]["Action"]
+        assert row.statements[0]["Resource"] == resource
 
 
 @pytest.mark.parametrize(

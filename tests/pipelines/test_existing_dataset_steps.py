@@ -19,9 +19,9 @@ from include.custom_labels.quotas import regional_quotas
 from include.custom_labels.reasons import Reason
 from include.object_store.tables import read_ledger
 from include.pipelines import existing_dataset
+from include.pipelines.division import choose_dataset
 from include.pipelines.existing_dataset import (
     bring_images,
-    choose_dataset,
     entry_line,
     export_entries,
     find_source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,9 @@ import msgspec
 import pytest
 
 from include.custom_labels.errors import RequestError
-from include.pipelines.requests import S3FolderRequest, form, run_as_of, run_slug
+from include.custom_labels.locations import S3FolderLocation
+from include.pipelines.requests import PastNeeds, S3FolderRequest, form, is_past_run, run_as_of, run_slug
+from include.pipelines.runs import ImportRun
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,9 @@ from include.pipelines.requests import S3FolderRequest, form, run_as_of, run_slu
         ({"label_aliases": {"echo": "l" * 256}}, "INVALID_PARAMETER", "$.label_aliases"),
         ({"exclude": "*.tmp"}, "INVALID_PARAMETER", "$.exclude"),
         ({"aws_conn_id": ""}, "INVALID_PARAMETER", "$.aws_conn_id"),
+        ({"unversioned": "ignore"}, "INVALID_PARAMETER", "$.unversioned"),
+        ({"history_folder": "history/"}, "INVALID_PARAMETER", "$.history_folder"),
+        ({"history_folder": "s3://example-other/h"}, "HISTORY_FOLDER_ELSEWHERE", "s3://example-images/"),
     ],
 )
 def test_bad_parameters_are_named(params: dict[str, Any], code: str, named: str) -> None:
@@ -84,6 +90,71 @@ def test_as_of(as_of: datetime | None, context: dict[str, Any], expected: dateti
     found = run_as_of(S3FolderRequest(as_of=as_of), context | DAG_RUN)
     assert found == expected
     assert (found.tzinfo, found.microsecond) == (UTC, 0)
+
+
+NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
+DAY = timedelta(hours=24)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("is_given", "run_type", "as_of", "is_past"),
+    [
+        # Nobody asked for a time: the bucket as it is, unless the run is more than a day late.
+        (False, "manual", NOW - SECOND, False),
+        (False, "scheduled", NOW - SECOND, False),
+        (False, "scheduled", NOW - DAY, False),
+        (False, "scheduled", NOW - DAY - SECOND, True),
+        (False, "manual", NOW - DAY - SECOND, True),
+        (False, "scheduled", NOW, False),
+        # Somebody did.
+        (False, "backfill", NOW - SECOND, True),
+        (True, "manual", NOW - SECOND, True),
+        (True, "scheduled", NOW - 2 * DAY, True),
+        # A time that is not over cannot be asked of versions.
+        (True, "manual", NOW, False),
+        (True, "manual", NOW + SECOND, False),
+        (False, "backfill", NOW + SECOND, False),
+    ],
+)
+def test_a_run_is_about_the_past_or_about_the_bucket_as_it_is(
+    is_given: bool, run_type: str, as_of: datetime, is_past: bool
+) -> None:
+    request = S3FolderRequest(as_of=as_of if is_given else None)
+    assert is_past_run(request, run_type, as_of, NOW) is is_past
+
+
+class RunType(str, Enum):  # noqa: UP042 (a StrEnum has the text that is wanted)
+    """As Airflow's own in a task."""
+
+    BACKFILL = "backfill"
+
+
+@pytest.mark.parametrize(("run_type", "is_past"), [(RunType.BACKFILL, True), ("backfill", True), ("scheduled", False)])
+def test_the_run_decides_it_from_its_context(run_type: str, is_past: bool) -> None:
+    now = datetime.now(UTC)
+    dag_run = SimpleNamespace(dag_id="d", run_id="r", run_type=run_type, run_after=now - timedelta(minutes=1))
+    run = ImportRun.of(S3FolderRequest, {}, {"dag_run": dag_run})
+    assert (run.is_past, run.run_type == "backfill") == (is_past, is_past)
+    assert ImportRun.from_json(run.to_json()).is_past is is_past
+
+
+@pytest.mark.parametrize(
+    ("history_folder", "workspace", "expected"),
+    [
+        ("s3://example-images/h", "s3://example-workspace/w", "s3://example-images/h/"),
+        ("s3://example-images", "s3://example-images/w", "s3://example-images/"),
+        (None, "s3://example-images/w", "s3://example-images/w/"),
+        (None, "s3://example-workspace/w", None),
+    ],
+)
+def test_where_old_versions_go(history_folder: str | None, workspace: str, expected: str | None) -> None:
+    request = S3FolderRequest.parse({"history_folder": history_folder})
+    folder = request.history(S3FolderLocation.parse(workspace))
+    assert (folder and str(folder)) == expected
+    assert request.past_needs(S3FolderLocation.parse(workspace)).past == PastNeeds(
+        history=folder, accepts_unversioned=False
+    )
 
 
 def test_a_run_id_becomes_one_folder_name() -> None:

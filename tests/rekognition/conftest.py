@@ -1,27 +1,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import pytest
-from botocore.loaders import JSONFileLoader
 
 from include.rekognition.hook import RekognitionHook
 from tests.rekognition.scripted_service import ScriptedRekognition
 
 CONN_ID = "aws_test"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def parsed_models() -> Iterator[None]:
-    """Every botocore session parses its service models anew, which would take most of the time of these tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        parse = JSONFileLoader.load_file
-        parsed = cache(lambda file_path: parse(JSONFileLoader(), file_path))
-        patch.setattr(JSONFileLoader, "load_file", lambda self, file_path: parsed(file_path))
-        yield
 
 
 @pytest.fixture(autouse=True)

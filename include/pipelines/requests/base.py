@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -20,11 +22,42 @@ from msgspec import Meta
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_PROJECT_NAME_LENGTH
+from include.custom_labels.risks import Risk
 
 DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "This run"
-"""Sections of every form, in their order."""
+"""Sections of every form, in their order; a source need not have parameters in each."""
+
+OneType = Literal["train", "test"]
+
+RiskName = Literal[
+    "REMOVED_SHARE",
+    "NEW_LABELS",
+    "VANISHED_LABELS",
+    "LOOKALIKE_LABELS",
+    "SUSPICIOUS_LABELS",
+    "FAULTS_NEAR_LIMIT",
+    "LABEL_OVERLAP",
+    "QUOTA_NEAR",
+    "LEAKAGE",
+    "TEST_LABEL_TOO_LARGE",
+]
+
+PRESENT_FOR = timedelta(hours=24)
+"""How late a run may begin that takes the bucket as it is for the bucket as of its time."""
 
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastNeeds:
+    """What a run as of the past needs besides, to rebuild a folder from the versions of its objects.
+
+    :ivar history: where old versions are copied to; None where a run that has to copy one would fail
+    :ivar accepts_unversioned: whether what is left will do where there are no versions
+    """
+
+    history: S3FolderLocation | None
+    accepts_unversioned: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +67,13 @@ class AccessNeeds:
     :ivar folder: a folder of images, which has to hold something
     :ivar objects: single objects to read, such as a manifest
     :ivar destinations: where images are written
+    :ivar past: for a folder that is taken as it was at a time
     """
 
     folder: S3FolderLocation | None = None
     objects: tuple[S3Uri, ...] = ()
     destinations: tuple[S3FolderLocation, ...] = ()
+    past: PastNeeds | None = None
 
 
 class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source"):
@@ -104,6 +139,14 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             extra_json_schema={"section": GATES},
         ),
     ] = "on_risk"
+    accept_risks: Annotated[
+        list[RiskName],
+        Meta(
+            title="Accepted risks",
+            description="Risks that need no approval. What each means: `docs/error-codes.md`, Risks.",
+            extra_json_schema={"section": GATES, "examples": [risk.value for risk in Risk]},
+        ),
+    ] = msgspec.field(default_factory=list)
     register: Annotated[
         bool,
         Meta(
@@ -117,8 +160,9 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(
             title="As of",
             description=(
-                "Take the folder as it was at this time: objects written later are skipped, and the ledger says so. "
-                "Empty: the end of the run's data interval, else its logical date, else the time of the trigger."
+                "Import as of this time: an S3 folder of a versioned bucket is rebuilt as it was then, and elsewhere "
+                "what was written later is skipped, and the ledger says so. Empty: the end of the run's data interval, "
+                "else its logical date, else the time of the trigger."
             ),
             extra_json_schema={"section": RUN},
         ),
@@ -139,7 +183,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
         :raises RequestError: UNKNOWN_PARAMETER, INVALID_PARAMETER or INVALID_S3_LOCATION
         """
-        known = [field.name for field in msgspec.structs.fields(cls)]
+        known = cls.__struct_fields__
         unknown = sorted(set(params) - set(known))
         if unknown:
             raise RequestError(
@@ -170,6 +214,15 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """What the access check has to try."""
         return AccessNeeds()
 
+    def past_needs(self, workspace: S3FolderLocation) -> AccessNeeds:
+        """The same for a run as of the past (`is_past_run`)."""
+        return self.needs
+
+    @property
+    def dataset_types(self) -> tuple[OneType, ...]:
+        """The types of dataset that are asked for."""
+        return (self.dataset_type,)
+
     @property
     def scope(self) -> str | None:
         """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
@@ -191,12 +244,26 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return plain
 
 
-def form(request_type: type[ImportRequest]) -> dict[str, Param]:
-    """The trigger form of an import source, in the order of its sections."""
-    return dict(sorted(_params(request_type), key=lambda item: _SECTIONS.index(item[1].schema["section"])))
+def form(request_type: type[ImportRequest], values: Mapping[str, Any] | None = None) -> dict[str, Param]:
+    """The trigger form of an import source, in the order of its sections.
+
+    :param values: plain JSON by parameter, in place of the request's own defaults
+    """
+    given = values or {}
+    return {
+        name: Param(given[name] if name in given else deepcopy(default), **words)
+        for name, default, words in _parameters(request_type)
+    }
 
 
-def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
+# Hundreds of Dags have forms of the same four requests.
+@cache
+def _parameters(request_type: type[ImportRequest]) -> tuple[tuple[str, Any, dict[str, Any]], ...]:
+    """Name, default and the form's words of each parameter, in the order of the sections."""
+    return tuple(sorted(_described(request_type), key=lambda parameter: _SECTIONS.index(parameter[2]["section"])))
+
+
+def _described(request_type: type[ImportRequest]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     (schema,), definitions = msgspec.json.schema_components([request_type], ref_template="{name}")
     properties = definitions[schema["$ref"]]["properties"]
     for name, field_schema in properties.items():
@@ -212,7 +279,7 @@ def _params(request_type: type[ImportRequest]) -> Iterator[tuple[str, Param]]:
         elif "enum" in words:
             words["type"] = "string"
         words["description_md"] = words.pop("description")
-        yield name, Param(default, **words)
+        yield name, default, words
 
 
 def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:
@@ -227,6 +294,19 @@ def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:
         request.as_of or context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
     )
     return datetime.fromtimestamp(int(chosen.timestamp()), UTC)
+
+
+def is_past_run(request: ImportRequest, run_type: str, as_of: datetime, now: datetime) -> bool:
+    """Whether a run is about the bucket as it was, and not about the bucket as it is.
+
+    That is so where somebody asked for a time that is over: with `as_of`, or with a backfill. A scheduled or triggered
+    run takes the bucket as it is, unless it comes more than `PRESENT_FOR` late.
+
+    :param run_type: Airflow's, such as ``manual``, ``scheduled`` or ``backfill``
+    :param now: the moment at which the run begins
+    """
+    is_asked_for = request.as_of is not None or run_type == "backfill"
+    return as_of < now and (is_asked_for or now - as_of > PRESENT_FOR)
 
 
 def run_slug(run_id: str) -> str:

@@ -10,9 +10,7 @@ from msgspec import Meta
 
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation
-from include.pipelines.requests.base import DATASET, IMAGES, AccessNeeds, ImportRequest
-
-OneType = Literal["train", "test"]
+from include.pipelines.requests.base import DATASET, IMAGES, AccessNeeds, ImportRequest, OneType
 
 _PROJECT = r"(?P<project>[a-zA-Z0-9_.\-]{1,255})"
 _ARN = r"(?P<arn>arn:[a-z\d-]+:rekognition:(?P<region>[a-z\d-]+):\d{12}:project/"
@@ -149,5 +147,4 @@ class ExistingDatasetRequest(
 
     @property
     def dataset_types(self) -> tuple[OneType, ...]:
-        """The types that are asked for."""
         return ("train", "test") if self.dataset_type == "train+test" else (self.dataset_type,)

@@ -10,7 +10,8 @@ from msgspec import Meta
 from include.custom_labels.entries import Mending, Repair
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
-from include.pipelines.requests.base import IMAGES, RUN, AccessNeeds, ImportRequest
+from include.pipelines.requests.base import IMAGES, RUN, AccessNeeds
+from include.pipelines.requests.split import SplitRequest
 
 _S3_LOCATION = r"^s3://[0-9A-Za-z.\-_]{3,255}(/[\s\S]*)?$"
 
@@ -29,7 +30,7 @@ RepairName = Literal[
 
 
 class GroundTruthRequest(
-    ImportRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="ground_truth"
+    SplitRequest, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="source", tag="ground_truth"
 ):
     """The import source *Import images labeled by Amazon SageMaker Ground Truth*."""
 
@@ -110,7 +111,8 @@ class GroundTruthRequest(
     ] = msgspec.field(default_factory=list)
 
     def check(self) -> None:
-        """:raises RequestError: INVALID_PARAMETER or INVALID_S3_LOCATION"""
+        """:raises RequestError: INVALID_PARAMETER, INVALID_S3_LOCATION or INVALID_GROUP_BY"""
+        super().check()
         if (self.manifest is None) == (self.labeling_job is None):
             raise _invalid("Give either `manifest` or `labeling_job`, and leave the other empty.")
         if self.labeling_job is not None and not self.is_ground_truth:

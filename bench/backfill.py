@@ -1,0 +1,292 @@
+"""A backfill in a running Airflow, checked against a model that replays the bucket's history.
+
+::
+
+    python -m bench.backfill
+
+Starts a demo of its own from a copy of the project, and writes a history of uploads, overwrites, deletions and renames
+into a bucket with versions, in real time: S3 sets the times itself, so that a tick of the schedule is four seconds
+instead of a day. Then it has Airflow backfill the 30 ticks, twice. Takes some 20 minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+from botocore.config import Config
+from PIL import Image
+
+from demo.settings import ACCESS_KEY, PROJECT_ROOT, REGION, SECRET_KEY
+
+TICK = timedelta(seconds=4)
+TICKS = 30
+DAG_ID = "refresh_history"
+BUCKET = "example-history"
+FOLDER = "alexa-devices/"
+LABELS = ("echo", "echo-dot", "echo-show")
+DEADLINE_S = 3600.0
+
+_DATASET = """\
+project: history
+schedule: "{schedule}"
+start_date: {start_date}
+source:
+  type: s3_folder
+  s3_folder: s3://{bucket}/{folder}
+  history_folder: s3://{bucket}/
+gates:
+  approval: never
+  max_removed_percent: 100
+  accept_risks: [REMOVED_SHARE, NEW_LABELS, VANISHED_LABELS]
+"""
+
+Model = dict[str, str]
+"""MD5 of each image's content by key."""
+
+
+@dataclass
+class Place:
+    """The copy of the project, and what runs from it."""
+
+    root: Path
+    environment: dict[str, str]
+    s3: Any = field(init=False)
+    airflow: httpx.Client = field(init=False)
+
+    def demo(self, command: str) -> None:
+        subprocess.run([sys.executable, "-m", "demo", command], cwd=self.root, env=self.environment, check=True)
+
+    def connect(self) -> None:
+        port = self.environment["AIRFLOW_PORT"]
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{self.environment['S3_PORT']}",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name=REGION,
+            config=Config(proxies={}, s3={"addressing_style": "path"}),
+        )
+        password = json.loads((self.root / ".demo" / "airflow" / "passwords.json").read_bytes())["admin"]
+        self.airflow = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
+        token = self.call("POST", "/auth/token", json={"username": "admin", "password": password})["access_token"]
+        self.airflow.headers["Authorization"] = f"Bearer {token}"
+
+    def call(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self.airflow.request(method, path, **arguments)
+        if answer.is_error:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json()
+
+
+def copied_project(folder: Path) -> Path:
+    """What git knows of the project, so that no dataset file has to be put into the real one."""
+    root = folder / "project"
+    names = subprocess.run(["git", "ls-files"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    for name in names.stdout.splitlines():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT_ROOT / name, root / name)
+    return root
+
+
+def wait_for(condition: Callable[[], bool], deadline_s: float, what: str) -> None:
+    give_up = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"{what}: not within {deadline_s:.0f} s")
+        time.sleep(0.5)
+
+
+def until(moment: datetime) -> None:
+    """Wait for the clock: what S3 stamps cannot be chosen."""
+    while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
+        time.sleep(min(left, 0.2))
+
+
+def picture(rng: random.Random) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), tuple(rng.randrange(256) for _ in range(3))).save(file, "PNG")
+    return file.getvalue()
+
+
+class History:
+    """Changes of the bucket, and what is in it after each."""
+
+    def __init__(self, s3: Any) -> None:
+        self._s3 = s3
+        self._random = random.Random(7)
+        self._names = iter(range(10_000))
+        self.state: Model = {}
+        self.done: Counter[str] = Counter()
+
+    def change(self) -> None:
+        """One to four changes, at most one a key: S3's times have whole seconds."""
+        keys = self._random.sample(sorted(self.state), min(4, len(self.state)))
+        for kind in self._random.choices(["add", "overwrite", "delete", "rename"], [5, 2, 1, 2], k=4):
+            if kind == "add" or not keys:
+                self._put(self._new_key(), "add")
+            elif kind == "overwrite":
+                self._put(keys.pop(), "overwrite")
+            elif kind == "delete":
+                self._delete(keys.pop(), "delete")
+            else:
+                old, new = keys.pop(), self._new_key()
+                self._s3.copy_object(Bucket=BUCKET, Key=new, CopySource={"Bucket": BUCKET, "Key": old})
+                self.state[new] = self.state[old]
+                self._delete(old, "rename")
+
+    def _new_key(self) -> str:
+        return f"{FOLDER}{self._random.choice(LABELS)}/{next(self._names):04}.png"
+
+    def _put(self, key: str, kind: str) -> None:
+        body = picture(self._random)
+        self._s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        self.state[key] = hashlib.md5(body, usedforsecurity=False).hexdigest()
+        self.done[kind] += 1
+
+    def _delete(self, key: str, kind: str) -> None:
+        self._s3.delete_object(Bucket=BUCKET, Key=key)
+        del self.state[key]
+        self.done[kind] += 1
+
+
+def write_history(s3: Any) -> tuple[dict[datetime, Model], str]:
+    """Play the history in real time; the bucket at each tick, and a schedule of these ticks alone."""
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    history = History(s3)
+    for _ in range(5):
+        history.change()
+    # Whole minutes, so that one cron expression names these ticks and no later ones.
+    start = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=2)
+    states: dict[datetime, Model] = {}
+    for number in range(TICKS):
+        tick = start + number * TICK
+        until(tick - TICK + timedelta(seconds=1.2))
+        history.change()
+        if datetime.now(UTC) > tick:
+            raise RuntimeError("the changes took longer than a tick")
+        states[tick] = dict(history.state)
+    until(start + TICKS * TICK)
+    print(f"History: {dict(history.done)}, {len(history.state)} images at the end")
+    last = start + (TICKS - 1) * TICK
+    schedule = f"{start.minute}-{last.minute} {start.hour} {start.day} {start.month} * */{TICK.seconds}"
+    return states, schedule
+
+
+def backfill(place: Place, states: dict[datetime, Model], behavior: str) -> float:
+    """Have all ticks run, and wait for the runs; seconds."""
+    ticks = sorted(states)
+    started = time.monotonic()
+    created = place.call(
+        "POST",
+        "/api/v2/backfills",
+        json={
+            "dag_id": DAG_ID,
+            "from_date": ticks[0].isoformat(),
+            "to_date": ticks[-1].isoformat(),
+            "reprocess_behavior": behavior,
+            "max_active_runs": 3,
+            "dag_run_conf": {},
+        },
+    )
+
+    def has_ended() -> bool:
+        return place.call("GET", f"/api/v2/backfills/{created['id']}")["completed_at"] is not None
+
+    wait_for(has_ended, DEADLINE_S, "the backfill")
+    runs = place.call("GET", f"/api/v2/dags/{DAG_ID}/dagRuns", params={"limit": 100})["dag_runs"]
+    print(f"Runs: {dict(Counter(run['state'] for run in runs))}")
+    return time.monotonic() - started
+
+
+def check(place: Place, states: dict[datetime, Model]) -> dict[str, bytes]:
+    """Hold every snapshot against the model; the manifests by snapshot id."""
+    folder = "datasets/history/train/"
+    keys = [
+        entry["Key"]
+        for page in place.s3.get_paginator("list_objects_v2").paginate(Bucket="example-workspace", Prefix=folder)
+        for entry in page.get("Contents", [])
+    ]
+    manifests = {key.split("/")[4]: key for key in keys if key.endswith(".manifest") and "/snapshots/" in key}
+    found: dict[str, bytes] = {}
+    for tick, model in sorted(states.items()):
+        names = [name for name in manifests if name.startswith(f"{tick:%Y%m%dT%H%M%SZ}")]
+        if len(names) != 1:
+            raise RuntimeError(f"{tick}: {len(names)} snapshots")
+        (name,) = names
+        found[name] = place.s3.get_object(Bucket="example-workspace", Key=manifests[name])["Body"].read()
+        lines = [json.loads(line) for line in found[name].splitlines()]
+        seen: Model = {}
+        for line in lines:
+            place_of = line["source-ref"].removeprefix(f"s3://{BUCKET}/")
+            key = place_of.split("/", 2)[2] if place_of.startswith("custom-labels-history/") else place_of
+            body = place.s3.get_object(Bucket=BUCKET, Key=place_of)["Body"].read()
+            seen[key] = hashlib.md5(body, usedforsecurity=False).hexdigest()
+            label = line["label-0-metadata"]["class-name"]
+            if label != key.removeprefix(FOLDER).split("/")[0]:
+                raise RuntimeError(f"{tick}: {key} is labelled {label}")
+        if seen != model:
+            raise RuntimeError(f"{tick}: the snapshot has {sorted(seen.items() ^ model.items())}")
+    current = json.loads(place.s3.get_object(Bucket="example-workspace", Key=f"{folder}current.json")["Body"].read())
+    newest = max(found)
+    if current["snapshot_id"] != newest:
+        raise RuntimeError(f"{current['snapshot_id']} is registered, and {newest} is the newest")
+    return found
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="backfill-"))
+    root = copied_project(folder)
+    offset = random.randrange(500) * 20
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+        "PYTHONPATH": str(root),
+        "AIRFLOW_PORT": str(11_000 + offset),
+        "S3_PORT": str(11_001 + offset),
+        "REKOGNITION_PORT": str(11_010 + offset),
+    }
+    place = Place(root, environment)
+    place.demo("up")
+    try:
+        place.connect()
+        states, schedule = write_history(place.s3)
+        dataset = _DATASET.format(schedule=schedule, start_date=f"{min(states):%Y-%m-%d}", bucket=BUCKET, folder=FOLDER)
+        (root / "include" / "datasets" / "history.yaml").write_text(dataset)
+        wait_for(
+            lambda: place.airflow.get(f"/api/v2/dags/{DAG_ID}").status_code == httpx.codes.OK, 180, f"the Dag {DAG_ID}"
+        )
+        place.call("PATCH", f"/api/v2/dags/{DAG_ID}", json={"is_paused": False})
+        seconds = backfill(place, states, "none")
+        first = check(place, states)
+        events = place.call("GET", "/api/v2/assets/events", params={"source_dag_id": DAG_ID, "limit": 100})
+        print(f"First backfill: {len(first)} snapshots as the model has them, {seconds:.0f} s")
+        print(f"Asset events: {events['total_entries']}")
+        seconds = backfill(place, states, "completed")
+        second = check(place, states)
+        same = sum(second[name] == first[name] for name in second)
+        print(f"Second backfill: {same} manifests of the same bytes, {seconds:.0f} s")
+        if second != first or events["total_entries"] != 1:
+            raise RuntimeError("the backfills differ, or there was more than one event")
+    finally:
+        place.demo("down")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

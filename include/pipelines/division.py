@@ -1,0 +1,159 @@
+"""From one import to the datasets of a project that get its images: one of them, or both, split by content."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from include.custom_labels.dataset_entries import read_entry
+from include.custom_labels.history import identity
+from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
+from include.custom_labels.locations import S3Uri
+from include.custom_labels.sides import PreviousSides, Side
+from include.custom_labels.split import SplitRules, Splitter
+from include.custom_labels.split_ledger import ledger_of
+from include.object_store.snapshots import DatasetType, nearest_snapshot
+from include.object_store.tables import read_ledger, write_ledger
+from include.pipelines.manifests import check_faults
+from include.pipelines.requests import SplitRequest
+from include.pipelines.runs import ImportRun
+from include.pipelines.steps import step
+from include.rekognition.errors import translated_errors
+
+DATASET_TYPES: tuple[DatasetType, ...] = ("train", "test")
+_SIDES: dict[DatasetType, Side] = {"train": Side.TRAIN, "test": Side.TEST}
+
+_WAITER_DELAY_S = 5
+_WAITER_MAX_ATTEMPTS = 1440
+
+log = logging.getLogger(__name__)
+
+
+@step
+def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give each image to the training or the test dataset, where both are asked for; else all to the one.
+
+    An image stays on the side where it was; copies of an image and groups stay together. See `docs/split.md`.
+    The result has the shards of each dataset that gets images, by its type, and the report of the split.
+    """
+    import_run = ImportRun.from_json(run)
+    request = import_run.request
+    shards = sorted((dict(shard) for shard in inspected), key=lambda shard: shard["shard"])
+    if not isinstance(request, SplitRequest) or request.dataset_type != "train+test":
+        return {request.dataset_type: shards, "report": None}
+    bucket = shards[0]["bucket"]
+    summary = LedgerSummary()
+    summary.add_all(_pages(import_run, shards))
+    # All faults are in the training dataset's ledger; their share is a matter of the whole import.
+    check_faults(summary)
+    if request.distribution == "rekognition":
+        sides, report = _service_sides(import_run, bucket, shards), None
+    else:
+        sides, report = _content_sides(import_run, request, bucket, shards)
+    divided: dict[str, Any] = {"report": report}
+    for dataset_type in DATASET_TYPES:
+        side = _SIDES[dataset_type]
+        if sides.count(side):
+            pages = ledger_of(side, _pages(import_run, shards), sides)
+            stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
+            divided[dataset_type] = [{"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}]
+        log.info("The %s dataset gets %s images.", dataset_type, f"{sides.count(side):,}")
+    return divided
+
+
+def first_tasks(divided: dict[str, Any]) -> list[str]:
+    """The tasks that the datasets go on with which get images; the other one is skipped."""
+    return [f"{dataset_type}.choose_dataset" for dataset_type in DATASET_TYPES if dataset_type in divided]
+
+
+@step
+def choose_dataset(run: dict[str, Any], dataset_type: str) -> dict[str, Any]:
+    """The run as one of this type of dataset alone, with a place of its own for what its tasks hand on."""
+    import_run = ImportRun.from_json(run)
+    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type)
+    return msgspec.structs.replace(import_run, request=request, slug=f"{import_run.slug}-{dataset_type}").to_json()
+
+
+def _pages(run: ImportRun, shards: Iterable[Mapping[str, Any]]) -> Iterator[LedgerPage]:
+    for shard in shards:
+        yield from read_ledger(run.s3, S3Uri.parse(shard["ledger"]))
+
+
+def _content_sides(
+    run: ImportRun, request: SplitRequest, bucket: str, shards: list[dict[str, Any]]
+) -> tuple[bytes, dict[str, Any]]:
+    previous = PreviousSides()
+    for dataset_type in DATASET_TYPES:
+        folder = run.workspace.dataset(request.project, dataset_type)
+        # Only earlier ones: a backfill that is repeated sees what it saw the first time.
+        if summary := nearest_snapshot(run.s3, folder, run.as_of):
+            for page in read_ledger(run.s3, S3Uri.parse(summary.ledger)):
+                previous.add(_SIDES[dataset_type], str(summary.details.get("bucket", bucket)), page)
+    rules = SplitRules(
+        prefix=request.folder_prefix,
+        test_share=request.test_share,
+        group_by=request.group_by,
+        freeze_test=request.freeze_test,
+    )
+    splitter = Splitter(rules, bucket, previous)
+    for page in _pages(run, shards):
+        splitter.add(page)
+    split = splitter.split()
+    report: dict[str, Any] = msgspec.to_builtins(split.report)
+    for violation in split.report.violations:
+        log.warning("%s: %s %s %s", violation.code, violation.message, violation.detail, violation.next_step)
+    if split.report.leakage.units:
+        log.warning("%s sets of images that belong together are on both sides.", split.report.leakage.units)
+    return split.sides, report
+
+
+def _service_sides(run: ImportRun, bucket: str, shards: list[dict[str, Any]]) -> bytes:
+    """Where Rekognition's own distribution put each image; all are training images until it has made one."""
+    dataset = run.rekognition.find_dataset(run.request.project, "TEST")
+    is_ready = dataset is not None and dataset["Status"].endswith("_COMPLETE")
+    entries = run.rekognition.iterate_dataset_entries(dataset["DatasetArn"]) if dataset and is_ready else iter(())
+    tested = {identity(read_entry(entry.encode())[0]) for entry in entries}
+    sides = bytearray()
+    for page in _pages(run, shards):
+        for key, state in zip(page.objects.keys, page.states, strict=True):
+            if state in IN_MANIFEST:
+                sides.append(Side.TEST if f"s3://{bucket}/{key}" in tested else Side.TRAIN)
+    return bytes(sides)
+
+
+@step
+def distribute_entries(run: dict[str, Any]) -> dict[str, Any]:
+    """Let Rekognition move a part of the training dataset's entries to the test dataset, where that was asked for.
+
+    Only into an empty test dataset, as the service demands; it is created where there is none. The next run finds the
+    moved images where they are, and leaves a snapshot of either dataset.
+    """
+    import_run = ImportRun.from_json(run)
+    request = import_run.request
+    if not isinstance(request, SplitRequest) or request.distribution != "rekognition":
+        return {"moved": 0}
+    if request.dataset_type != "train+test" or not request.register:
+        return {"moved": 0}
+    hook = import_run.rekognition
+    project = hook.find_project(request.project)
+    datasets = {dataset["DatasetType"]: dataset["DatasetArn"] for dataset in (project or {}).get("Datasets", ())}
+    if project is None or "TRAIN" not in datasets:
+        return {"moved": 0}
+    if "TEST" not in datasets:
+        with translated_errors(project["ProjectArn"]):
+            datasets["TEST"] = hook.conn.create_dataset(ProjectArn=project["ProjectArn"], DatasetType="TEST")[
+                "DatasetArn"
+            ]
+        hook.wait("dataset_created", datasets["TEST"], _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
+    if hook.describe_dataset(datasets["TEST"])["DatasetStats"]["TotalEntries"]:
+        return {"moved": 0}
+    with translated_errors(datasets["TRAIN"]):
+        hook.conn.distribute_dataset_entries(Datasets=[{"Arn": datasets["TRAIN"]}, {"Arn": datasets["TEST"]}])
+    for arn in datasets.values():
+        hook.wait("dataset_updated", arn, _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
+    moved: int = hook.describe_dataset(datasets["TEST"])["DatasetStats"]["TotalEntries"]
+    log.info("Rekognition moved %s entries to the test dataset.", f"{moved:,}")
+    return {"moved": moved}

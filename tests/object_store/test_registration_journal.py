@@ -1,0 +1,80 @@
+"""The journal is written under a condition, and the lease has one holder."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.custom_labels.errors import DatasetConflictError
+from include.object_store.registration_journal import (
+    LEASE,
+    HeldJournal,
+    Holder,
+    Journal,
+    Replacement,
+    read_journal,
+)
+from include.object_store.session import S3Session
+from include.object_store.snapshots import DatasetFolder, Workspace
+from tests.fixtures.places import Place
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
+ONE, TWO = Holder("refresh_example", "one"), Holder("import_s3_folder", "two")
+
+
+@pytest.fixture
+def session(place: Place) -> S3Session:
+    return S3Session(place.s3)
+
+
+@pytest.fixture
+def dataset(place: Place) -> DatasetFolder:
+    return Workspace.parse(f"s3://{place.workspace}/x").dataset("example-project", "train")
+
+
+def take(session: S3Session, dataset: DatasetFolder, holder: Holder, **more: object) -> HeldJournal:
+    now, ended = more.get("now", NOW), more.get("ended", False)
+    return HeldJournal.take(session, dataset, holder, now=now, has_ended=lambda _: bool(ended))  # type: ignore[arg-type]
+
+
+def test_the_life_of_a_registration(session: S3Session, dataset: DatasetFolder) -> None:
+    assert read_journal(session, dataset) == Journal()
+    held = take(session, dataset, ONE)
+    replacement = Replacement(dataset_arn="arn", entries="s3://example-workspace/e.manifest", count=3)
+    held.write(pending=("s3://example-workspace/a.manifest",), replacement=replacement)
+    resumed = HeldJournal.resume(session, dataset, ONE)
+    assert resumed.journal.replacement == replacement
+    assert resumed.journal.pending == ("s3://example-workspace/a.manifest",)
+    resumed.commit()
+    assert read_journal(session, dataset) == Journal()
+
+
+def test_one_run_at_a_time(session: S3Session, dataset: DatasetFolder) -> None:
+    take(session, dataset, ONE)
+    with pytest.raises(DatasetConflictError) as caught:
+        take(session, dataset, TWO)
+    assert caught.value.code == "DATASET_LEASED"
+    assert "The run one of refresh_example" in caught.value.message
+    with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
+        HeldJournal.resume(session, dataset, TWO)
+    # A task that is run again has the lease already.
+    take(session, dataset, ONE)
+
+
+@pytest.mark.parametrize("more", [{"ended": True}, {"now": NOW + LEASE + timedelta(seconds=1)}])
+def test_the_lease_of_a_run_that_ended_is_taken_over(
+    session: S3Session, dataset: DatasetFolder, more: dict[str, object]
+) -> None:
+    old = take(session, dataset, ONE)
+    old.write(pending=("s3://example-workspace/a.manifest",))
+    new = take(session, dataset, TWO, **more)
+    assert new.journal.pending == ("s3://example-workspace/a.manifest",)
+    # The old one may still be alive: it finds out at its next write.
+    with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
+        old.write(replacement=None)
+    with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
+        old.commit()
+    assert read_journal(session, dataset) == new.journal

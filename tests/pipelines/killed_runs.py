@@ -1,0 +1,200 @@
+"""Runs of the registration that are killed at a chosen write, each in a process of its own.
+
+A program: it imports everything once, then reads runs as JSON lines and forks a child for each. A child kills itself
+with SIGKILL just before its n-th write to S3 or Rekognition, as counted from ``begin_registration`` on; just after the
+one before is the same to everybody else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import boto3
+import msgspec
+import pytest
+from botocore.endpoint import Endpoint
+
+from include.object_store.registration_journal import Holder
+from include.pipelines import publication, restoration, runs
+from include.pipelines.gates import check_gate
+from include.pipelines.inspection import inspect_images
+from include.pipelines.manifests import build_manifest, validate_manifest
+from include.pipelines.reconciliation import reconcile
+from include.pipelines.registration import Plan, begin_registration, plan_registration
+from include.pipelines.requests import S3FolderRequest
+from include.pipelines.runs import ImportRun
+from include.pipelines.s3_folder import assign_labels, list_objects
+from include.rekognition import hook
+from include.rekognition.operators import (
+    RekognitionBaseOperator,
+    RekognitionCreateDatasetOperator,
+    RekognitionCreateProjectOperator,
+    RekognitionDeleteDatasetOperator,
+    RekognitionUpdateDatasetEntriesOperator,
+)
+from tests.fixtures.service_models import parse_models_once
+from tests.rekognition.task_run import task_context
+
+WRITES = {
+    "PutObject",
+    "CopyObject",
+    "CompleteMultipartUpload",
+    "CreateProject",
+    "CreateDataset",
+    "DeleteDataset",
+    "UpdateDatasetEntries",
+}
+_WAITING: dict[str, Any] = {"waiter_delay": 0.05, "waiter_max_attempts": 400, "aws_conn_id": "aws_default"}
+
+
+class Killer:
+    """Counts writes, and ends the process at one of them."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.writes: list[str] = []
+        self.is_on = False
+        self._send = Endpoint._send_request
+
+    def install(self) -> None:
+        killer = self
+
+        def send(endpoint: Endpoint, request: dict[str, Any], operation: Any) -> Any:
+            if not killer.is_on or operation.name not in WRITES:
+                return killer._send(endpoint, request, operation)
+            killer.writes.append(operation.name)
+            if len(killer.writes) == killer.at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return killer._send(endpoint, request, operation)
+
+        Endpoint._send_request = send
+
+
+def work(step: Any, *arguments: Any) -> Any:
+    return step.__wrapped__(*arguments)
+
+
+def register(
+    run: ImportRun, built: dict[str, Any], plan: dict[str, Any], edit: tuple[str, str] | None
+) -> dict[str, Any]:
+    """What the tasks of the group ``register`` do, one after the other.
+
+    :param edit: a dataset's ARN and a line that somebody sends to it after the first of them
+    """
+    done = begin_registration(run, built, msgspec.convert(plan, Plan), lambda holder: True)
+    if edit:
+        run.rekognition.update_dataset_entries(edit[0], edit[1].encode())
+        run.rekognition.wait("dataset_updated", edit[0], 1, 30)
+    operators: list[RekognitionBaseOperator] = []
+    if done.action == "update":
+        operators = [
+            RekognitionUpdateDatasetEntriesOperator(
+                task_id="update", dataset_arn=done.dataset_arn, manifest_s3_uri=done.changes, **_WAITING
+            )
+        ]
+    elif done.action in ("create", "recreate", "replace"):
+        if done.dataset_arn:
+            RekognitionDeleteDatasetOperator(
+                task_id="delete",
+                dataset_arn=done.dataset_arn,
+                updated_at=done.fingerprint.dataset_updated_at,
+                if_missing="skip",
+                **_WAITING,
+            ).execute(task_context())
+        project_arn = RekognitionCreateProjectOperator(
+            task_id="project", project_name=done.project, if_exists="skip", **_WAITING
+        ).execute(task_context())
+        operators = [
+            RekognitionCreateDatasetOperator(
+                task_id="create",
+                project_arn=project_arn,
+                dataset_type="TRAIN",
+                manifest_s3_uri=done.manifest,
+                if_exists="skip",
+                **_WAITING,
+            )
+        ]
+    for operator in operators:
+        operator.execute(task_context())
+    return done.to_json()
+
+
+def run_once(command: dict[str, Any], killer: Killer) -> dict[str, Any]:
+    request = S3FolderRequest.parse(command["conf"])
+    import_run = ImportRun(
+        request=request,
+        as_of=datetime.now(UTC).replace(microsecond=0),
+        slug=command["run"],
+        holder=Holder("refresh_example", command["run"]),
+    )
+    run = import_run.to_json()
+    shards = work(assign_labels, run, work(list_objects, run))
+    built = work(build_manifest, run, [work(inspect_images, run, shard) for shard in shards])
+    validated = work(validate_manifest, run, built)
+    plan = work(plan_registration, run, built)
+    gate = msgspec.to_builtins(check_gate(import_run, built, msgspec.convert(plan, Plan), None))
+    killer.is_on = True
+    try:
+        done = register(import_run, built, plan, command.get("edit"))
+    except Exception:
+        work(restoration.restore_dataset, run)
+        raise
+    reconciled = work(reconcile, run, built, plan, done)
+    published = work(publication.publish, run, built, validated, reconciled, gate)
+    return {
+        "action": done["action"],
+        "states": reconciled["states"],
+        "changed": published["changed"],
+        "writes": killer.writes,
+    }
+
+
+def child(command: dict[str, Any], output: int) -> None:
+    killer = Killer(command.get("at", 0))
+    killer.install()
+    try:
+        result = run_once(command, killer)
+    except Exception as error:  # the parent is told, and judges
+        result = {"error": f"{type(error).__name__}: {error}", "writes": killer.writes}
+    os.write(output, json.dumps(result).encode())
+    os._exit(0)
+
+
+def main() -> None:
+    parse_models_once(pytest.MonkeyPatch())
+    for service in ("s3", "rekognition"):
+        boto3.client(service, region_name="us-east-1")
+    publication._send_event = lambda *_: None
+    restoration._WAITER_DELAY_S = 0.05
+    hook.REQUESTS_PER_S = 1000
+    # Within a child: to make clients takes longer than all that they do.
+    runs.s3_session = cache(runs.s3_session)
+    runs.rekognition_hook = cache(runs.rekognition_hook)
+    # Airflow writes its log to standard output.
+    results = os.fdopen(int(sys.argv[1]), "w")
+    for line in sys.stdin:
+        command = json.loads(line)
+        for name in ("AIRFLOW_CONN_AWS_DEFAULT", "AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE"):
+            os.environ[name] = command[name]
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if not pid:
+            os.close(reading)
+            child(command, writing)
+        os.close(writing)
+        with os.fdopen(reading) as file:
+            said = file.read()
+        _, status = os.waitpid(pid, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        results.write((json.dumps({"killed": True}) if killed else said) + "\n")
+        results.flush()
+
+
+if __name__ == "__main__":
+    main()
