@@ -8,14 +8,17 @@ the same some 0.3 s for one image and for a million.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 from bench.fixture import (
     BUCKET,
+    DIFFERENCE_EVERY,
     LAST_MODIFIED,
     OTHERS,
     PREFIX,
@@ -23,7 +26,9 @@ from bench.fixture import (
     contents,
     expected_lines,
     image_keys,
+    later_lines,
 )
+from include.custom_labels.diff import Snapshot, diff_snapshots
 from include.custom_labels.image_headers import FIRST_READ_BYTES, ImageHeader, NeedMore, NotAnImage, read_header
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.ledger import LedgerSummary
@@ -150,12 +155,44 @@ def our_validation(hook: S3Hook, images: int) -> None:
     _require(valid == images, f"{valid} lines found valid")
 
 
+def our_diff(hook: S3Hook, images: int) -> None:
+    """Two states of a manifest, read from files."""
+    before, after = (Snapshot(manifest=_chunks(path)) for path in _MANIFEST_FILES)
+    diff = diff_snapshots(before, after)
+    _require_differences(images, diff.removed, diff.relabelled, diff.added)
+
+
+def json_diff(hook: S3Hook, images: int) -> None:
+    """What one writes for it: a dictionary of decoded lines for either."""
+    sides: list[dict[str, Any]] = []
+    for path in _MANIFEST_FILES:
+        with path.open("rb") as file:
+            sides.append({(line := json.loads(data))["source-ref"]: line for data in file})
+    before, after = sides
+    changed = sum(key in after and after[key] != line for key, line in before.items())
+    _require_differences(images, len(before.keys() - after.keys()), changed, len(after.keys() - before.keys()))
+
+
+def _require_differences(images: int, *found: int) -> None:
+    _require(found == (-(-images // DIFFERENCE_EVERY),) * 3, f"{found} images removed, relabelled and added")
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(2**18):
+            yield chunk
+
+
 def prepare(name: str, images: int) -> S3Hook:
-    """What happens before the clock starts: the hook's client, and the manifest that is only to be validated."""
+    """What happens before the clock starts: the hook's client, and manifests that are only read."""
     hook = S3Hook()
     hook.get_conn()
     if name == "our_validation":
         _render(images)
+    if name in ("our_diff", "json_diff"):
+        for path, lines in zip(_MANIFEST_FILES, (expected_lines(images), later_lines(images)), strict=True):
+            with path.open("wb") as file:
+                file.writelines(lines)
     return hook
 
 
@@ -165,6 +202,7 @@ def _render(images: int) -> None:
 
 
 _MANIFEST_CHUNKS: list[bytes] = []
+_MANIFEST_FILES = [Path(os.environ.get("AIRFLOW_HOME", "."), name) for name in ("before.manifest", "after.manifest")]
 
 
 def _require(condition: bool, otherwise: str) -> None:
@@ -182,5 +220,7 @@ CONTENDERS: dict[str, Callable[[S3Hook, int], None]] = {
         our_probe,
         boto3_probe,
         our_validation,
+        our_diff,
+        json_diff,
     )
 }

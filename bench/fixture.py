@@ -89,3 +89,21 @@ def expected_digest(images: int) -> str:
     for line in expected_lines(images):
         digest.update(line)
     return digest.hexdigest()
+
+
+DIFFERENCE_EVERY = 1000
+
+
+def later_lines(images: int) -> Iterator[bytes]:
+    """The manifest of a later state: of each 1,000 images one is gone, one has another label and one is new."""
+    for number, line in enumerate(expected_lines(images)):
+        match number % DIFFERENCE_EVERY:
+            case 10:
+                continue
+            case 20:
+                yield line.replace(b'"class-name":"label', b'"class-name":"other')
+            case 30:
+                yield line
+                yield line.replace(b".jpg", b".jpg.new")
+            case _:
+                yield line

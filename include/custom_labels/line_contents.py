@@ -24,7 +24,8 @@ from include.custom_labels.manifest import ManifestLine, parse_line
 from include.custom_labels.quotas import MAX_OBJECT_KEY_BYTES
 
 _DATE: Final = re.compile(rb'"creation-date": ?"[0-9T:.Z+\-]*"')
-_USUAL: Final = re.compile(rb'\{"source-ref": ?("(?:[^"\\\x00-\x1f]|\\.)++")(.*)')
+_PLAIN: Final = rb'[^"\\\x00-\x1f]*+'
+_USUAL: Final = re.compile(rb'\{"source-ref": ?("%b(?:\\.%b)*+")(.*)' % (_PLAIN, _PLAIN))
 _HEAD: Final = b'{"source-ref":"'
 _DATE_NAME: Final = b'"creation-date":"'
 _DATE_LENGTH: Final = len("2026-11-22T20:00:00")

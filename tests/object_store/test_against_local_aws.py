@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from bench.fixture import contents
+from include.custom_labels.__main__ import app
 from include.custom_labels.errors import AccessError
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.locations import S3FolderLocation, S3Uri
@@ -21,6 +25,7 @@ from include.object_store.listing import list_objects
 from include.object_store.probing import probe_headers
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
+from include.object_store.snapshots import Workspace, publish_snapshot
 from include.object_store.streams import (
     ObjectWriter,
     copy_object,
@@ -230,3 +235,45 @@ def test_refusals(local_aws: LocalAws, bucket: str, overrides: dict[str, Any], o
     assert (listing_error.value.code, read_error.value.code) == (code, code)
     assert listing_error.value.details["request_id"]
     assert "wrong" not in str(listing_error.value.details) + str(read_error.value.details)
+
+
+def test_the_command_line_compares_snapshots_of_two_states_of_a_folder(
+    session: S3Session, bucket: str, local_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in local_aws.env.items():
+        monkeypatch.setenv(name, value)
+    dataset = Workspace(S3FolderLocation(bucket, "labels/")).dataset("alexa", "train")
+    staging = S3FolderLocation(bucket, "staging/")
+
+    def publish(day: int) -> str:
+        pages = map(FolderLabelling("photos/").open_ledger, list_objects(session, S3FolderLocation(bucket, "photos/")))
+        written = write_manifest(
+            session, staging.uri("a.manifest"), bucket, pages, ledger=staging.uri("ledger.parquet")
+        )
+        assert written.ledger is not None
+        summary = publish_snapshot(
+            session,
+            dataset,
+            as_of=datetime(2026, 11, day, tzinfo=UTC),
+            manifest=written.manifest,
+            ledger=written.ledger,
+            images=3,
+        )
+        return str(dataset.snapshot(summary.snapshot_id).folder)
+
+    put(session, bucket, {"photos/echo/é 1.png": b"one", "photos/echo/2.png": b"two", "photos/dot/3.png": b"three"})
+    before = publish(21)
+    put(session, bucket, {"photos/echo/é 1.png": b"another", "photos/dot/2.png": b"two"})
+    session.client.delete_object(Bucket=bucket, Key="photos/echo/2.png")
+    result = CliRunner().invoke(app, ["diff", before, publish(22), "--json"])
+    assert result.exit_code == 1, result.output
+    found = json.loads(result.stdout)
+    assert {name: found[name] for name in ("added", "removed", "changed", "relabelled", "moved", "not_compared")} == {
+        "added": 1,
+        "removed": 1,
+        "changed": 1,
+        "relabelled": 0,
+        "moved": 1,
+        "not_compared": 0,
+    }
+    assert found["samples"]["moved"][0]["before"] == f"s3://{bucket}/photos/echo/2.png"

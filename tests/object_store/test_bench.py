@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from bench.contenders import CONTENDERS, OUTPUT
+from bench.contenders import CONTENDERS, OUTPUT, prepare
 from bench.fixture import BUCKET, PREFIX, all_keys, contents, expected_lines, image_keys
 from bench.measurement import check_output, connection, spread, stub_keys_per_second
 from bench.stub import Stub, running_stub
@@ -61,6 +61,15 @@ def test_a_wrong_manifest_does_not_pass(stub: Stub, spoil: object) -> None:
     client.put_object(Bucket=BUCKET, Key=OUTPUT, Body=spoil(manifest))
     with pytest.raises(ValueError, match=r"."):
         check_output(stub.url, IMAGES)
+
+
+@pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")
+@pytest.mark.parametrize("name", ["our_diff", "json_diff"])
+def test_contenders_find_the_same_differences(stub: Stub, name: str) -> None:
+    hook = prepare(name, IMAGES)
+    CONTENDERS[name](hook, IMAGES)
+    with pytest.raises(ValueError, match="removed, relabelled and added"):
+        CONTENDERS[name](hook, 2 * IMAGES)
 
 
 def test_the_stub_lists_as_boto3_expects(stub: Stub) -> None:
