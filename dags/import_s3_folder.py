@@ -15,8 +15,8 @@ Images get the name of the **first folder below the S3 folder location** as thei
 1. **validate_request**, **check_access**: nothing is read or written before both pass.
 2. **list_objects**, **assign_labels**, **inspect_images** (mapped): every object ends in the ledger, with a reason.
 3. **build_manifest**, **validate_manifest**: a Ground Truth manifest, checked by AWS's own rules.
-4. **plan_registration**, **check_gate**, **register**: create, update or replace the dataset, after a person said yes to risks;
-   entries that people changed are kept.
+4. **plan_registration**, **check_gate**, **register**: create, update or replace the dataset, after a person said yes
+   to risks; entries that people changed are kept.
 5. **reconcile**, **publish_snapshot**, **summarize**: the service's counts against what was sent, an immutable
    snapshot, and one screen of outcome.
 
