@@ -132,8 +132,8 @@ def ledger_of(run: ImportRun, ledger: str) -> Iterator[LedgerRow]:
         yield from ledger_rows(page)
 
 
-def export_entries(run: ImportRun, dataset_arn: str) -> list[TheirEntry]:
-    """The dataset's entries now, sorted by identity, and as a manifest in the run's staging folder."""
+def read_dataset(run: ImportRun, dataset_arn: str) -> list[TheirEntry]:
+    """The dataset's entries now, sorted by identity."""
     total = run.rekognition.describe_dataset(dataset_arn)["DatasetStats"]["TotalEntries"]
     progress = Progress("dataset entries read", total)
     entries: list[TheirEntry] = []
@@ -141,11 +141,7 @@ def export_entries(run: ImportRun, dataset_arn: str) -> list[TheirEntry]:
         data = entry.encode()
         entries.append(TheirEntry(identity=identity(read_entry(data)[0]), line=data))
         progress(count)
-    entries.sort(key=lambda each: each.identity)
-    with ObjectWriter(run.s3, run.staged("entries.manifest"), content_type=JSON_LINES) as writer:
-        for each in entries:
-            writer.write(submission_line(each.line))
-    return entries
+    return sorted(entries, key=lambda each: each.identity)
 
 
 def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> list[TheirEntry]:
@@ -160,6 +156,15 @@ def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> 
         if (name := identity(read_entry(line)[0])) not in present
     ]
     return sorted([*entries, *lost], key=lambda each: each.identity)
+
+
+def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> S3Uri:
+    """Entries as a manifest in the run's staging folder, from which the dataset could be created again."""
+    uri = run.staged("entries.manifest")
+    with ObjectWriter(run.s3, uri, content_type=JSON_LINES) as writer:
+        for each in entries:
+            writer.write(submission_line(each.line))
+    return uri
 
 
 def merge_dataset(

@@ -51,7 +51,7 @@ def publish(
     plan = msgspec.convert(reconciled["plan"], Plan)
     passed = msgspec.convert(gate, Gate)
     approved = approval_of(approval)
-    loses_entries = plan.action == "replace" or Outcome.OVERWRITTEN in plan.totals
+    loses_entries = plan.export and (plan.action == "replace" or Outcome.OVERWRITTEN in plan.totals)
 
     def report(summary: SnapshotSummary) -> str:
         return render_report(
@@ -76,7 +76,7 @@ def publish(
         ledger=_stored(**reconciled["ledger"]),
         images=built["lines"],
         report=report,
-        entries=import_run.staged("entries.manifest") if loses_entries else None,
+        entries=S3Uri.parse(plan.export) if loses_entries else None,
         details={
             "request": import_run.request.to_json(),
             "origin": import_run.request.origin,

@@ -25,10 +25,11 @@ from include.object_store.streams import ObjectWriter, copy_object, read_chunks
 from include.pipelines.dataset_merge import (
     JSON_LINES,
     MergeResult,
-    export_entries,
     ledger_outcomes,
     merge_dataset,
+    read_dataset,
     with_export,
+    write_export,
 )
 from include.pipelines.runs import ImportRun, utc_now
 from include.pipelines.schedules import is_newest_waiting_run
@@ -74,6 +75,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     :ivar manifest: ``s3://`` address of the lines to create a dataset from
     :ivar changes: ``s3://`` address of the lines to send to a dataset that exists
     :ivar sent: number of lines that are sent either way
+    :ivar export: ``s3://`` address of the dataset's entries before
+    :ivar exported: their number
     :ivar outcomes: ``s3://`` address of what the ledger has to say beyond the source, empty where there is nothing
     :ivar totals: images by outcome of the merge
     :ivar entries: entries that the dataset has afterwards; -1 where that was not looked up
@@ -88,6 +91,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str = ""
     changes: str = ""
     sent: int = 0
+    export: str = ""
+    exported: int = 0
     outcomes: str = ""
     totals: dict[str, int] = {}
     entries: int = -1
@@ -202,11 +207,14 @@ def _plan_update(
             outcomes=_carried_outcomes(run, current),
             fingerprint=fingerprint,
         )
-    entries = with_export(run, export_entries(run, arn), journal)
+    entries = with_export(run, read_dataset(run, arn), journal)
+    export = write_export(run, entries)
     merged = merge_dataset(run, built, entries, journal, current)
     if merged.removals:
-        return _plan(run, "replace", merged, arn, fingerprint, manifest=merged.manifest, sent=merged.entries)
-    return _plan(run, "update" if merged.sent else "unchanged", merged, arn, fingerprint, sent=merged.sent)
+        plan = _plan(run, "replace", merged, arn, fingerprint, manifest=merged.manifest, sent=merged.entries)
+    else:
+        plan = _plan(run, "update" if merged.sent else "unchanged", merged, arn, fingerprint, sent=merged.sent)
+    return msgspec.structs.replace(plan, export=str(export), exported=len(entries))
 
 
 def _plan(
@@ -283,15 +291,12 @@ def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_en
         return fresh
     if fresh.manifest and fresh.manifest != built["manifest"]:
         _validate_replacement(run, fresh)
+    # An export of a run that did not end stays until this one commits: the dataset may lack some of it.
     replacement = held.journal.replacement
     if fresh.action == "replace":
         export = run.dataset.export(run.slug)
-        copy_object(run.s3, run.staged("entries.manifest"), export)
-        count = run.rekognition.describe_dataset(fresh.dataset_arn)["DatasetStats"]["TotalEntries"]
-        replacement = Replacement(dataset_arn=fresh.dataset_arn, entries=str(export), count=count)
-    elif fresh.action == "update":
-        # The dataset is there, with all that an earlier export may have of it.
-        replacement = None
+        copy_object(run.s3, S3Uri.parse(fresh.export), export)
+        replacement = Replacement(dataset_arn=fresh.dataset_arn, entries=str(export), count=fresh.exported)
     pending = tuple(uri for uri in held.journal.pending if uri != built["manifest"])
     held.write(pending=(*pending, built["manifest"])[-_MAX_PENDING:], replacement=replacement)
     return fresh

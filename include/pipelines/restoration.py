@@ -31,37 +31,42 @@ def restore_dataset(run: dict[str, Any]) -> dict[str, Any]:
         return {"restored": 0}
     held = HeldJournal.resume(import_run.s3, import_run.dataset, import_run.holder)
     replacement = held.journal.replacement
-    restored: dict[str, Any] = {"restored": 0}
-    if replacement is not None:
-        arn, count = _restore(import_run, replacement)
-        log.warning("The dataset %s has %s entries; before this run it had %s.", arn, count, replacement.count)
-        restored = {"restored": count, "dataset_arn": arn}
+    if replacement is None:
+        held.write(lease=None)
+        return {"restored": 0}
+    restored = _restore(import_run, replacement)
+    if restored is None:
+        # The replacement is there, and something else failed: the next run takes from the export what it may lack.
+        held.write(lease=None)
+        return {"restored": 0}
     held.write(replacement=None, lease=None)
-    return restored
+    log.warning("The dataset is %s, with the %s entries that it had before.", restored, f"{replacement.count:,}")
+    return {"restored": replacement.count, "dataset_arn": restored}
 
 
-def _restore(run: ImportRun, replacement: Replacement) -> tuple[str, int]:
+def _restore(run: ImportRun, replacement: Replacement) -> str | None:
+    """The ARN of a dataset with the exported entries, new or never deleted; None where there is another dataset."""
     hook = run.rekognition
     dataset = hook.find_dataset(run.request.project, run.dataset_type)
-    if dataset is not None and dataset["Status"] == "DELETE_IN_PROGRESS":
-        hook.wait("dataset_deleted", dataset["DatasetArn"], _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
-        dataset = None
     if dataset is not None and dataset["Status"] == "CREATE_FAILED":
         with translated_errors(dataset["DatasetArn"]):
             hook.conn.delete_dataset(DatasetArn=dataset["DatasetArn"])
+        dataset = {**dataset, "Status": "DELETE_IN_PROGRESS"}
+    if dataset is not None and dataset["Status"] == "DELETE_IN_PROGRESS":
         hook.wait("dataset_deleted", dataset["DatasetArn"], _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
         dataset = None
-    # A dataset that is there was not deleted, or is the replacement, after which something else failed.
-    arn = _create(run, replacement) if dataset is None else dataset["DatasetArn"]
+    if dataset is not None:
+        return replacement.dataset_arn if dataset["DatasetArn"] == replacement.dataset_arn else None
+    arn = _create(run, replacement)
     count: int = hook.describe_dataset(arn)["DatasetStats"]["TotalEntries"]
-    if dataset is None and count != replacement.count:
+    if count != replacement.count:
         raise DatasetConflictError(
             "RESTORE_INCOMPLETE",
             f"{count:,} of {replacement.count:,} entries were restored.",
             f"All of them are in {replacement.entries}; compare it with the dataset's entries.",
             entries=replacement.entries,
         )
-    return arn, count
+    return arn
 
 
 def _create(run: ImportRun, replacement: Replacement) -> str:
