@@ -209,7 +209,7 @@ def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about(
     assert "echo-show" in question["body"]
     (picture,) = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", question["body"])
     assert airflow.picture(picture).startswith(b"\xff\xd8")
-    anonymous = httpx.get(demo.settings.airflow_url + picture, trust_env=False)
+    anonymous = httpx.get(f"{demo.settings.airflow_url}/{picture}", trust_env=False)
     assert anonymous.status_code == httpx.codes.UNAUTHORIZED
     assert demo.labels(dataset_arn) == before
 
