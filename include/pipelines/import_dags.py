@@ -13,7 +13,9 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, CronTriggerTimetable, TaskGroup, get_parsing_context
 from airflow.sdk.definitions._internal.expandinput import EXPAND_INPUT_EMPTY
 
+from include.object_store.snapshots import DatasetType
 from include.pipelines.dataset_files import DAG_PREFIX, Dataset, read_datasets
+from include.pipelines.division import DATASET_TYPES
 from include.pipelines.policy import DEFAULT_ARGS, TAGS
 from include.pipelines.requests import REQUEST_TYPES, form
 from include.pipelines.sources import SOURCE_TASKS
@@ -52,7 +54,7 @@ def import_dag(source: str, *, dag_id: str, dag_display_name: str, description: 
         tags=TAGS,
     )
     with dag:
-        SOURCE_TASKS[source]()
+        SOURCE_TASKS[source](DATASET_TYPES)
     # Not earlier: each task would get a copy of them all, which takes longer than everything else about it.
     dag.params.update(form(REQUEST_TYPES[source]))
     return dag
@@ -98,22 +100,23 @@ def refresh_dag(dataset: Dataset) -> DAG:
         on_success_callback=[*dataset.notifiers("success")] or None,
     )
     with dag:
-        _copy_tasks(_pattern(dataset.source, content.owner), dag)
+        _copy_tasks(_pattern(dataset.source, content.owner, dataset.request.dataset_types), dag)
     for task in dag.tasks:
         if isinstance(task, HITLOperator):
             task.notifiers = dataset.notifiers("approval")
-    dag.params.update(form(REQUEST_TYPES[dataset.source], dataset.params))
+    # The Dag has the tasks of these types of dataset only.
+    dag.params.update(form(REQUEST_TYPES[dataset.source], dataset.params, fixed=("dataset_type",)))
     return dag
 
 
 @cache
-def _pattern(source: str, owner: str) -> DAG:
+def _pattern(source: str, owner: str, dataset_types: tuple[DatasetType, ...]) -> DAG:
     """A Dag with the tasks of a source, which is there to be copied."""
     pattern = DAG(
         dag_id=f"pattern_{source}", schedule=None, default_args=DEFAULT_ARGS | {"owner": owner}, auto_register=False
     )
     with pattern:
-        SOURCE_TASKS[source]()
+        SOURCE_TASKS[source](dataset_types)
     return pattern
 
 

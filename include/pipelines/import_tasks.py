@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import cleandoc
 
 from airflow.sdk import TaskGroup, XComArg, task
 
 from include.object_store.snapshots import DatasetType
-from include.pipelines.division import DATASET_TYPES, choose_dataset, distribute_entries, divide_images, first_tasks
+from include.pipelines.division import choose_dataset, distribute_entries, divide_images, first_tasks
 from include.pipelines.gate_tasks import open_gate
 from include.pipelines.gates import GATE_KEY
 from include.pipelines.inspection import inspect_images
@@ -30,23 +31,27 @@ def start_import(source: str) -> tuple[XComArg, XComArg]:
     return run, task_of(check_access)(run)
 
 
-def finish_import(run: XComArg, shards: XComArg) -> None:
+def finish_import(run: XComArg, shards: XComArg, dataset_types: Sequence[DatasetType]) -> None:
     """Everything from the inspection of images to the summaries, for one dataset or both of a project.
 
     :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
+    :param dataset_types: that a run may be for; with both, a run of one skips the tasks of the other
     """
     inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
     divided = task_of(divide_images, multiple_outputs=True)(run, inspected)
-    chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
+    chosen = divided
+    if len(dataset_types) > 1:
+        chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
     published: dict[str, XComArg] = {}
-    for dataset_type in DATASET_TYPES:
+    for dataset_type in dataset_types:
         with dataset_group(dataset_type):
             of_type = task_of(choose_dataset)(run, dataset_type)
             chosen >> of_type
             published[dataset_type] = finish_dataset(
                 of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"]
             )
-    published["train"] >> task_of(distribute_entries)(run)
+    if len(dataset_types) > 1:
+        published["train"] >> task_of(distribute_entries)(run)
 
 
 def dataset_group(dataset_type: DatasetType) -> TaskGroup:

@@ -2,52 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airflow.sdk import task
 
+from include.object_store.snapshots import DatasetType
 from include.pipelines import existing_dataset, ground_truth, local_computer, s3_folder
-from include.pipelines.division import DATASET_TYPES, choose_dataset
+from include.pipelines.division import choose_dataset
 from include.pipelines.import_tasks import dataset_group, finish_dataset, finish_import, start_import
 from include.pipelines.inspection import inspect_images
 from include.pipelines.policy import task_of
 
+DatasetTypes = Sequence[DatasetType]
 
-def s3_folder_tasks() -> None:
+
+def s3_folder_tasks(dataset_types: DatasetTypes) -> None:
     """List, label, and go on as every import."""
     run, access = start_import("s3_folder")
     listed = task_of(s3_folder.list_objects)(run)
     access >> listed
-    finish_import(run, task_of(s3_folder.assign_labels)(run, listed))
+    finish_import(run, task_of(s3_folder.assign_labels)(run, listed), dataset_types)
 
 
-def local_computer_tasks() -> None:
+def local_computer_tasks(dataset_types: DatasetTypes) -> None:
     """Stage, upload, label, and go on as every import."""
     run, access = start_import("local_computer")
     staged = task_of(local_computer.stage_files)(run)
     access >> staged
     uploaded = task_of(local_computer.upload_images)(run, staged)
-    finish_import(run, task_of(local_computer.assign_labels)(run, staged, uploaded))
+    finish_import(run, task_of(local_computer.assign_labels)(run, staged, uploaded), dataset_types)
 
 
-def ground_truth_tasks() -> None:
+def ground_truth_tasks(dataset_types: DatasetTypes) -> None:
     """Read annotations, bring their images, and go on as every import."""
     run, access = start_import("ground_truth")
     shards = task_of(ground_truth.read_annotations)(run)
     access >> shards
-    finish_import(run, task_of(ground_truth.copy_to_image_root).partial(run=run).expand(shard=shards))
+    brought = task_of(ground_truth.copy_to_image_root).partial(run=run).expand(shard=shards)
+    finish_import(run, brought, dataset_types)
 
 
-def existing_dataset_tasks() -> None:
+def existing_dataset_tasks(dataset_types: DatasetTypes) -> None:
     """Find the source; then a group of tasks for each type of dataset: export, bring images, and go on."""
     run, access = start_import("existing_dataset")
     found = task_of(existing_dataset.find_source)(run)
     access >> found
-    chosen = task.branch(task_id="choose_types", doc_md="Go on with the types of dataset that are asked for.")(
-        existing_dataset.first_tasks
-    )(run)  # type: ignore[arg-type]
-    found >> chosen
-    for dataset_type in DATASET_TYPES:
+    chosen = found
+    if len(dataset_types) > 1:
+        chosen = task.branch(task_id="choose_types", doc_md="Go on with the types of dataset that are asked for.")(
+            existing_dataset.first_tasks
+        )(run)  # type: ignore[arg-type]
+        found >> chosen
+    for dataset_type in dataset_types:
         with dataset_group(dataset_type):
             of_type = task_of(choose_dataset)(run, dataset_type)
             chosen >> of_type
@@ -58,10 +64,10 @@ def existing_dataset_tasks() -> None:
             finish_dataset(of_type, inspected, dataset_type=dataset_type, provenance=exported)
 
 
-SOURCE_TASKS: dict[str, Callable[[], None]] = {
+SOURCE_TASKS: dict[str, Callable[[DatasetTypes], None]] = {
     "s3_folder": s3_folder_tasks,
     "local_computer": local_computer_tasks,
     "ground_truth": ground_truth_tasks,
     "existing_dataset": existing_dataset_tasks,
 }
-"""By the tag of the source's request."""
+"""By the tag of the source's request; called with the types of dataset that a run of the Dag may be for."""

@@ -8,7 +8,7 @@ configuration pass; here they are errors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -244,16 +244,20 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return plain
 
 
-def form(request_type: type[ImportRequest], values: Mapping[str, Any] | None = None) -> dict[str, Param]:
+def form(
+    request_type: type[ImportRequest], values: Mapping[str, Any] | None = None, *, fixed: Collection[str] = ()
+) -> dict[str, Param]:
     """The trigger form of an import source, in the order of its sections.
 
     :param values: plain JSON by parameter, in place of the request's own defaults
+    :param fixed: parameters that have no choice but their value
     """
     given = values or {}
-    return {
-        name: Param(given[name] if name in given else deepcopy(default), **words)
-        for name, default, words in _parameters(request_type)
-    }
+    params: dict[str, Param] = {}
+    for name, default, words in _parameters(request_type):
+        value = given[name] if name in given else deepcopy(default)
+        params[name] = Param(value, **(words | {"enum": [value]} if name in fixed else words))
+    return params
 
 
 # Hundreds of Dags have forms of the same four requests.
