@@ -6,7 +6,8 @@
 
 Starts a demo of its own from a copy of the project, and writes a history of uploads, overwrites, deletions and renames
 into a bucket with versions, in real time: S3 sets the times itself, so that a tick of the schedule is four seconds
-instead of a day. Then it has Airflow backfill the ticks, 30 unless told otherwise, twice: a quarter of an hour and more on two cores.
+instead of a day. Then it has Airflow backfill the ticks, 30 unless told otherwise, twice: a quarter of an hour and
+more on two cores.
 """
 
 from __future__ import annotations

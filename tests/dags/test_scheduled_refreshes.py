@@ -62,7 +62,7 @@ def test_copied_tasks_are_those_of_the_source(
 
     dataset = read_dataset(file(tmp_path, source, more='schedule: "@daily"\nstart_date: 2026-11-01\nowner: vision\n'))
     copied = DagSerialization.to_dict(refresh_dag(dataset))
-    monkeypatch.setattr(import_dags, "_copy_tasks", lambda pattern, dag: SOURCE_TASKS[source]())
+    monkeypatch.setattr(import_dags, "_copy_tasks", lambda pattern, dag: SOURCE_TASKS[source](("train",)))
     made = DagSerialization.to_dict(refresh_dag(dataset))
     assert copied == made
     assert len(copied["dag"]["tasks"]) > 10
@@ -104,10 +104,18 @@ def test_who_is_told_of_a_question_is_the_datasets_own(tmp_path: Path) -> None:
     text = f'notifications: [{{on: [approval], sns: "{topic}"}}]\n'
     dag = refresh_dag(read_dataset(file(tmp_path, "s3_folder", more=text)))
     other = refresh_dag(read_dataset(file(tmp_path, "s3_folder", name="other")))
-    for dataset_type in ("train", "test"):
-        (notifier,) = dag.get_task(f"{dataset_type}.approve").notifiers
-        assert notifier.target_arn == topic
-        assert other.get_task(f"{dataset_type}.approve").notifiers == []
+    (notifier,) = dag.get_task("train.approve").notifiers
+    assert notifier.target_arn == topic
+    assert other.get_task("train.approve").notifiers == []
+
+
+@pytest.mark.parametrize(
+    ("more", "groups"), [("", {"train"}), ("dataset_type: test\n", {"test"}), ("split: {}\n", {"train", "test"})]
+)
+def test_a_dag_has_the_tasks_of_its_own_datasets(tmp_path: Path, more: str, groups: set[str]) -> None:
+    dag = refresh_dag(read_dataset(file(tmp_path, "s3_folder", more=more)))
+    assert {task.task_id.partition(".")[0] for task in dag.tasks if "." in task.task_id} == groups
+    assert dag.params.get_param("dataset_type").schema["enum"] == [dag.params["dataset_type"]]
 
 
 @pytest.mark.parametrize("source", SOURCES)
