@@ -262,6 +262,9 @@ def check(place: Place, states: dict[datetime, Model]) -> dict[str, bytes]:
 
 
 def main(ticks: int) -> None:
+    if ticks * TICK.seconds % 60:
+        # Else the rest of the last minute would be ticks too, for which the scheduler makes runs of its own.
+        raise SystemExit("The ticks have to fill whole minutes: 15, 30 or 45 of them.")
     folder = Path(tempfile.mkdtemp(prefix="backfill-"))
     root = copied_project(folder)
     offset = random.randrange(500) * 20
