@@ -102,10 +102,9 @@ COMPARISONS = (
 )
 VALIDATOR_LINES = 100_000
 VALIDATOR_LINES_PER_S = 200_000
-DIFF_LINES = 30_000
-FULL_DIFF_LINES = 1_000_000
+DIFF_LINES = 1_000_000
 # The peer takes 20 s and 2.7 GB for a million lines.
-FULL_DIFF_ROUNDS = 3
+DIFF_ROUNDS = 3
 DIFF_RATIO = 8
 DIFF_GROWTH_MB = 64
 MEMORY_IMAGES = (1_000_000, 3_000_000)
@@ -133,8 +132,8 @@ def main(
     try:
         results = _compare_all(rounds, is_full=full, is_gate=gate)
         results.append(_validator(rounds, 1_000_000 if full else VALIDATOR_LINES))
-        results.append(_diff(rounds, is_full=full))
         if full:
+            results.append(_diff())
             results.append(_busy(rounds))
             results += _memory()
     except StubTooSlowError as error:
@@ -245,11 +244,11 @@ def _validator(rounds: int, lines: int) -> dict[str, Any]:
             "ours": _figures("our_validation", runs, lines)}  # fmt: skip
 
 
-def _diff(rounds: int, *, is_full: bool) -> dict[str, Any]:
+def _diff() -> dict[str, Any]:
     """Two manifests compared, with a dictionary of decoded lines for each of them as the peer."""
-    lines = FULL_DIFF_LINES if is_full else DIFF_LINES
+    lines = DIFF_LINES
     ours, peer = [], []
-    for _ in range(min(rounds, FULL_DIFF_ROUNDS) if is_full else rounds):
+    for _ in range(DIFF_ROUNDS):
         ours.append(measure("our_diff", lines, "http://127.0.0.1:1"))
         peer.append(measure("json_diff", lines, "http://127.0.0.1:1"))
     growth = max(run.peak_rss_mb - run.base_rss_mb for run in ours)
@@ -262,8 +261,7 @@ def _diff(rounds: int, *, is_full: bool) -> dict[str, Any]:
             "wall": spread([theirs.wall_s / run.wall_s for run, theirs in pairs]),
             "cpu": spread([theirs.cpu_s / run.cpu_s for run, theirs in pairs]),
         },
-        # The target is for a million lines: what a short run does once weighs more.
-        "targets": {"cpu": DIFF_RATIO} if is_full else {},
+        "targets": {"cpu": DIFF_RATIO},
         "growth_mb": growth,
         "growth_target_mb": DIFF_GROWTH_MB,
         "ours": _figures("our_diff", ours, lines),

@@ -188,8 +188,9 @@ def write_history(s3: Any, ticks: int) -> tuple[dict[datetime, Model], str]:
         states[tick] = dict(history.state)
     until(start + ticks * TICK)
     print(f"History: {dict(history.done)}, {len(history.state)} images at the end")
-    last = start + (ticks - 1) * TICK
-    schedule = f"{start.minute}-{last.minute} {start.hour} {start.day} {start.month} * */{TICK.seconds}"
+    # Minutes one by one: croniter takes a range of one minute, such as 24-24, for all of them.
+    minutes = sorted({(start + number * TICK).minute for number in range(ticks)})
+    schedule = f"{','.join(map(str, minutes))} {start.hour} {start.day} {start.month} * */{TICK.seconds}"
     return states, schedule
 
 
