@@ -12,6 +12,10 @@ export PYTHON
 export IMAGES
 
 TYPED := include dags plugins demo bench
+WEB := include/gallery/web
+# Node comes with the environment, so that the machine needs none.
+NPM := PATH="$(RUN):$$PATH" npm --prefix $(WEB)
+WEB_SOURCES := $(shell find $(WEB)/src -type f) $(wildcard $(WEB)/*.json $(WEB)/*.html $(WEB)/*.ts)
 
 .PHONY: help
 help: ## list the targets
@@ -26,16 +30,33 @@ $(READY): requirements-dev.txt scripts/venv
 venv: $(READY) ## make the virtual environment
 
 .PHONY: demo
-demo: $(READY) ## start everything, import sample images (or IMAGES=path), print the result
+demo: $(READY) $(WEB)/dist/index.html ## start everything, import sample images (or IMAGES=path), print the result
 	@$(RUN)/python -m demo run
 
 .PHONY: up
-up: $(READY) ## start local AWS and Airflow, import nothing
+up: $(READY) $(WEB)/dist/index.html ## start local AWS and Airflow, import nothing
 	@$(RUN)/python -m demo up
 
 .PHONY: down
 down: ## end what make demo or make up started
 	@if [ -e "$(READY)" ]; then $(RUN)/python -m demo down; else echo "Nothing was started."; fi
+
+$(WEB)/node_modules/.package-lock.json: $(READY) $(WEB)/package-lock.json
+	@echo "Installing the gallery's packages (once; half a minute)"
+	@$(NPM) ci --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	@$(NPM) run --silent build -- --logLevel warn
+	@touch $@
+
+.PHONY: web
+web: $(WEB)/dist/index.html ## build the gallery's pages
+
+.PHONY: messages
+messages: $(WEB)/node_modules/.package-lock.json ## write the TypeScript types of include/gallery/messages.py
+	@$(RUN)/python -m include.gallery.messages | $(NPM) run --silent messages > $(WEB)/src/api/messages.ts.new
+	@mv $(WEB)/src/api/messages.ts.new $(WEB)/src/api/messages.ts
 
 .PHONY: aws
 aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the foreground
