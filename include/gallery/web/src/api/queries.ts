@@ -34,13 +34,15 @@ export const datasetQuery = (name: DatasetName, snapshot = "") =>
 
 export type ViewQuery = Record<string, string | boolean | readonly string[] | undefined>;
 
+type Pictured = Pick<ImageRow, "id" | "version">;
+
 /** A small picture of an image; `version` in the address, so that the browser may keep it. */
-export const thumbnailAddress = (name: DatasetName, { id, version }: Pick<ImageRow, "id" | "version">) =>
-  address(`${datasetPath(name)}/images/${id}/thumbnail`, { v: version });
+export const thumbnailAddress = (name: DatasetName, { id, version }: Pictured, snapshot = "") =>
+  address(`${datasetPath(name)}/images/${id}/thumbnail`, { v: version, snapshot });
 
 /** The picture at its full size, upright. */
-export const pictureAddress = (name: DatasetName, { id, version }: Pick<ImageRow, "id" | "version">) =>
-  address(`${datasetPath(name)}/images/${id}/picture`, { v: version });
+export const pictureAddress = (name: DatasetName, { id, version }: Pictured, snapshot = "") =>
+  address(`${datasetPath(name)}/images/${id}/picture`, { v: version, snapshot });
 
 /** One page of images; `version` makes a new key of it when what is shown has changed. */
 export const imagesQuery = (
