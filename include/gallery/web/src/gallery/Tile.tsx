@@ -25,7 +25,7 @@ type TileProps = TileHandlers & {
 
 /** One image of the grid: its picture, its labels, and marks of what is special about it. */
 export const Tile = memo(function Tile(props: TileProps) {
-  const { index, column, size, row, isEdited, isSelected, isActive } = props;
+  const { index, column, size, row, isSelected, isActive } = props;
   return (
     // Keys are the grid's, which has them for all of its cells.
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
