@@ -1,14 +1,13 @@
-"""How the gallery answers: messages as JSON, and every failure as a `include.gallery.messages.Problem`."""
+"""Answers as JSON, problems with their status, and views as they stand in addresses."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from fastapi import Path, Request
+from fastapi.responses import Response
+from starlette.datastructures import QueryParams
 
 from include.custom_labels.errors import (
     AccessError,
@@ -17,16 +16,21 @@ from include.custom_labels.errors import (
     ManifestError,
     RequestError,
 )
-from include.gallery.messages import Message, Problem
+from include.gallery.messages import MAX_PAGE, Message, Problem, View
 
-RETRY_AFTER: Final = "retry_after_s"
-"""Name of the error's detail that says when to try again."""
+JSON: Final = "application/json"
+
+ProjectName = Annotated[str, Path(pattern=r"^[a-zA-Z0-9_.\-]{1,255}$")]
+ImageId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
+SNAPSHOT_ID: Final = r"^\d{8}T\d{6}Z-[0-9a-f]{8}$"
 
 _STATUS_OF_CODE: Final = {
     "BODY_TOO_LARGE": 413,
     "CONTENT_TYPE_REFUSED": 415,
-    "DOCUMENT_UNREADABLE": 502,
+    "DATASET_INDEXING": 503,
+    "DATASET_NOT_FOUND": 404,
     "HEADER_MISSING": 403,
+    "IMAGE_NOT_FOUND": 404,
     "IMAGE_NOT_IN_DATASET": 404,
     "ORIGIN_REFUSED": 403,
     "PICTURES_BUSY": 503,
@@ -35,87 +39,78 @@ _STATUS_OF_CODE: Final = {
     "REKOGNITION_RESOURCE_IN_USE": 409,
     "REKOGNITION_RESOURCE_NOT_FOUND": 404,
     "REKOGNITION_THROTTLED": 503,
+    "RUN_NOT_FOUND": 404,
     "S3_UNAVAILABLE": 503,
     "SAVE_NOT_FOUND": 404,
+    "SNAPSHOT_NOT_FOUND": 404,
     "TOO_MANY_REQUESTS": 429,
     "UPLOAD_NOT_FOUND": 404,
     "WORKSPACE_NOT_SET": 503,
 }
-_STATUS_OF_KIND: Final = (
+_STATUS_OF_KIND: Final[tuple[tuple[type[CustomLabelsError], int], ...]] = (
     (RequestError, 400),
-    (ManifestError, 422),
     (DatasetConflictError, 409),
+    (ManifestError, 422),
     (AccessError, 502),
 )
-_PROBLEM_OF_STATUS: Final = {
-    401: Problem(code="NOT_SIGNED_IN", message="Nobody is signed in.", next_step="Sign in to Airflow."),
-    403: Problem(
-        code="NOT_ALLOWED",
-        message="This person may not do that.",
-        next_step="Ask an administrator of Airflow for the right to trigger the import Dags; to look, to read them.",
-    ),
-    404: Problem(code="NOT_FOUND", message="There is nothing here.", next_step="Check the address."),
-    405: Problem(code="METHOD_REFUSED", message="This cannot be done here.", next_step="Check the address."),
-}
+_LISTS: Final = frozenset({"label", "error", "state", "reason", "change"})
 
 
-def json_answer(message: Message, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A message as JSON, which nobody may keep unless the headers say so."""
-    return Response(
-        msgspec.json.encode(message),
-        status,
-        {"Cache-Control": "no-store"} | (headers or {}),
-        media_type="application/json",
-    )
-
-
-def read_demand(body: bytes, kind: type[Any]) -> Any:
-    """The demand that a body of JSON makes.
-
-    :param kind: a `include.gallery.messages.Demand`
-    :raises RequestError: DEMAND_INVALID, naming the member that is wrong
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RequestError(
-            "DEMAND_INVALID",
-            f"The request has not the form that it has to have: {error}",
-            "Reload the page, which may be older than the server.",
-        ) from error
+def answer(message: Message, status: int = 200) -> Response:
+    """A message as an answer that no cache keeps."""
+    return Response(msgspec.json.encode(message), status, {"Cache-Control": "no-store"}, media_type=JSON)
 
 
 def status_of(error: CustomLabelsError) -> int:
-    """The HTTP status that an error is answered with."""
-    by_kind = next((status for kind, status in _STATUS_OF_KIND if isinstance(error, kind)), 502)
-    return _STATUS_OF_CODE.get(str(error.code), by_kind)
+    """The status of the answer that an error becomes."""
+    if error.code in _STATUS_OF_CODE:
+        return _STATUS_OF_CODE[error.code]
+    return next((status for kind, status in _STATUS_OF_KIND if isinstance(error, kind)), 502)
 
 
-def problem_answer(error: CustomLabelsError) -> Response:
-    """The error as a `Problem`."""
-    retry_after_s = error.details.get(RETRY_AFTER)
-    problem = Problem.of(error)
-    if not isinstance(retry_after_s, int | float):
-        return json_answer(problem, status_of(error))
-    headers = {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
-    return json_answer(msgspec.structs.replace(problem, retry_after_s=float(retry_after_s)), status_of(error), headers)
+def refuse(_request: Request, error: CustomLabelsError) -> Response:
+    """The error as a `Problem`, for FastAPI's handlers of exceptions."""
+    retry_after_s = error.details.get("retry_after_s")
+    problem = Problem(
+        code=error.code,
+        message=error.message,
+        next_step=error.next_step,
+        retry_after_s=float(retry_after_s) if isinstance(retry_after_s, int | float) else None,
+    )
+    headers = {"Cache-Control": "no-store"}
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, round(problem.retry_after_s)))
+    return Response(msgspec.json.encode(problem), status_of(error), media_type=JSON, headers=headers)
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Let the application answer its failures, and FastAPI's own, as problems."""
+def view_of(query: QueryParams, *others: str) -> View:
+    """The view that an address names.
 
-    @app.exception_handler(CustomLabelsError)
-    def custom_labels_error(_request: Request, error: CustomLabelsError) -> Response:
-        return problem_answer(error)
+    :param others: parameters that may stand beside it
+    :raises RequestError: INVALID_VIEW
+    """
+    plain: dict[str, Any] = {
+        name: query.getlist(name) if name in _LISTS else query[name] for name in query if name not in others
+    }
+    try:
+        return msgspec.convert(plain, View, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from error
 
-    @app.exception_handler(HTTPException)
-    def http_exception(_request: Request, error: HTTPException) -> Response:
-        known = _PROBLEM_OF_STATUS.get(error.status_code)
-        problem = known or Problem(code="REQUEST_REFUSED", message=str(error.detail), next_step="Check the request.")
-        return json_answer(problem, error.status_code, dict(error.headers or {}))
 
-    @app.exception_handler(RequestValidationError)
-    def validation_error(_request: Request, error: RequestValidationError) -> Response:
-        places = sorted({".".join(str(part) for part in each["loc"]) for each in error.errors()})
-        message = f"The address has not the form that it has to have: {', '.join(places)}."
-        return json_answer(Problem(code="ADDRESS_INVALID", message=message, next_step="Check the address."), 422)
+def page_of(query: QueryParams) -> tuple[int, int]:
+    """Offset and limit that an address names.
+
+    :raises RequestError: INVALID_VIEW
+    """
+    try:
+        offset, limit = int(query.get("offset", "0")), int(query.get("limit", "100"))
+    except ValueError as error:
+        raise _invalid("offset and limit are whole numbers") from error
+    if offset < 0 or not 0 <= limit <= MAX_PAGE:
+        raise _invalid(f"offset is 0 or more, limit is 0 to {MAX_PAGE}")
+    return offset, limit
+
+
+def _invalid(why: str) -> RequestError:
+    return RequestError("INVALID_VIEW", f"The address names no view: {why}.", "Choose the filters on the page again.")

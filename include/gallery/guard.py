@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -24,7 +24,7 @@ from starlette.datastructures import Headers, MutableHeaders
 
 from include.custom_labels.errors import CustomLabelsError, RequestError
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
-from include.gallery.answers import RETRY_AFTER, problem_answer
+from include.gallery.answers import refuse
 from include.gallery.lazy_app import AsgiApp, Receive, Scope, Send
 from include.gallery.services import Rights
 
@@ -87,7 +87,7 @@ class Guard:
         try:
             limit_bytes = 0 if scope["method"] in _SAFE_METHODS else self._check(scope, Headers(scope=scope))
         except RequestError as error:
-            await problem_answer(error)(scope, receive, send_guarded)
+            await refuse(Request(scope), error)(scope, receive, send_guarded)
             return
         await self._app(scope, _measured(receive, limit_bytes), send_guarded)
 
@@ -178,5 +178,5 @@ class WriteLimits:
             "TOO_MANY_REQUESTS",
             f"More than {item.amount} requests of this kind came from one person within a minute.",
             "Wait a little, then try again.",
-            **{RETRY_AFTER: round(wait_s, 1)},
+            retry_after_s=round(wait_s, 1),
         )

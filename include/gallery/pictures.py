@@ -18,7 +18,6 @@ from include.custom_labels.image_headers import NeedMore, NotAnImage, read_heade
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.orientation import HEAD_BYTES, read_orientation
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
-from include.gallery.answers import RETRY_AFTER
 from include.gallery.drawing import NoPictureError, draw_picture
 from include.gallery.messages import DatasetType
 from include.object_store.probing import probe_header
@@ -135,7 +134,7 @@ class DrawingPool:
                     "PICTURES_BUSY",
                     "More pictures are asked for than can be drawn.",
                     "Wait a little, then try again.",
-                    **{RETRY_AFTER: _RETRY_S},
+                    retry_after_s=_RETRY_S,
                 )
             self._under_way += 1
         future = self._threads.submit(work)

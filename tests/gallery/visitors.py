@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 
-from include.gallery.answers import answer_problems
 from include.gallery.guard import Guard
 from include.gallery.messages import ImportSource
+from include.gallery.problems import answer_problems
 from include.gallery.services import Rights
 
 ORIGIN = "http://gallery"

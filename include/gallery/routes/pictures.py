@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from include.custom_labels.errors import RequestError
-from include.gallery.parameters import ImageId, ProjectName, SnapshotIdOrNone, TypeOfDataset
+from include.gallery.answers import ImageId, ProjectName
+from include.gallery.messages import DatasetType
+from include.gallery.parameters import SnapshotIdOrNone
 from include.gallery.pictures import ImagePlace, ImagePlaces, Kind, Picture, Pictures
 from include.gallery.services import Rights
 
@@ -25,7 +27,7 @@ def router(rights: Rights, places: ImagePlaces, pictures: Pictures) -> APIRouter
     async def thumbnail(
         request: Request,
         project: ProjectName,
-        dataset_type: TypeOfDataset,
+        dataset_type: DatasetType,
         image_id: ImageId,
         v: Version = "",
         snapshot: SnapshotIdOrNone = "",
@@ -37,7 +39,7 @@ def router(rights: Rights, places: ImagePlaces, pictures: Pictures) -> APIRouter
     async def picture(
         request: Request,
         project: ProjectName,
-        dataset_type: TypeOfDataset,
+        dataset_type: DatasetType,
         image_id: ImageId,
         v: Version = "",
         snapshot: SnapshotIdOrNone = "",
@@ -56,7 +58,7 @@ def router(rights: Rights, places: ImagePlaces, pictures: Pictures) -> APIRouter
     return of_images
 
 
-def _place(places: ImagePlaces, project: str, dataset_type: TypeOfDataset, image_id: str, snapshot: str) -> ImagePlace:
+def _place(places: ImagePlaces, project: str, dataset_type: DatasetType, image_id: str, snapshot: str) -> ImagePlace:
     place = places.find_place(project, dataset_type, image_id, snapshot=snapshot)
     if place is None:
         raise RequestError(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from include.custom_labels.quotas import MAX_BOXES_PER_IMAGE, MAX_LABELS_PER_IMAGE
 from include.gallery.addresses import MOUNT
-from include.gallery.answers import json_answer
+from include.gallery.answers import answer
 from include.gallery.guard import MAX_IMAGE_BYTES
 from include.gallery.messages import ImportSource, Limits, Session
 from include.gallery.services import Rights
@@ -33,6 +33,6 @@ def router(rights: Rights) -> APIRouter:
         sources: list[ImportSource] = sources_of_caller,
     ) -> Response:
         airflow = request.scope.get("root_path", "").removesuffix(MOUNT) + "/"
-        return json_answer(Session(user=user, can_edit=can_edit, airflow=airflow, sources=sources, limits=LIMITS))
+        return answer(Session(user=user, can_edit=can_edit, airflow=airflow, sources=sources, limits=LIMITS))
 
     return of_session

@@ -8,11 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from include.gallery.answers import json_answer, read_demand
+from include.gallery.answers import answer
 from include.gallery.guard import WriteLimits
 from include.gallery.messages import Upload, UploadDemand
 from include.gallery.parameters import ImageNumber, UploadId
 from include.gallery.pictures import Pictures
+from include.gallery.problems import read_demand
 from include.gallery.services import Rights, Services
 from include.gallery.uploads import Uploads, check_folder, check_image, new_upload_id, not_an_image
 
@@ -30,7 +31,7 @@ def router(services: Services, rights: Rights, pictures: Pictures, limits: Write
     @of_uploads.post("", dependencies=[limits.per_minute(_UPLOADS_PER_MINUTE, "uploads")])
     async def begin(request: Request) -> Response:
         read_demand(await request.body(), UploadDemand)
-        return json_answer(Upload(upload_id=new_upload_id(datetime.now(UTC)), images=[]), 201)
+        return answer(Upload(upload_id=new_upload_id(datetime.now(UTC)), images=[]), 201)
 
     @of_uploads.put(
         "/{upload_id}/images/{number}", dependencies=[limits.per_minute(_IMAGES_PER_MINUTE, "uploaded images")]
@@ -48,10 +49,10 @@ def router(services: Services, rights: Rights, pictures: Pictures, limits: Write
         if fault:
             raise not_an_image(fault)
         stored = await run_in_threadpool(uploads.put, upload_id, int(number), name=name, folder=folder, data=data)
-        return json_answer(stored)
+        return answer(stored)
 
     @of_uploads.get("/{upload_id}")
     def get(upload_id: UploadId) -> Response:
-        return json_answer(uploads.get(upload_id))
+        return answer(uploads.get(upload_id))
 
     return of_uploads
