@@ -179,7 +179,7 @@ class LiveEntries:
             )
         error = check.error or self._failure
         if check.error is None and check.state is None:
-            error = _not_in_rekognition(self.name)
+            error = not_in_rekognition(self.name)
         return Freshness(
             state="behind" if known else "unknown",
             checked_at=check.checked_at,
@@ -209,7 +209,7 @@ class LiveEntries:
             if check.error is not None:
                 raise check.error
             if check.state is None:
-                raise _not_in_rekognition(self.name)
+                raise not_in_rekognition(self.name)
             thread = self._begin(check, at_once=True)
             remaining = give_up - time.monotonic()
             if remaining <= 0:
@@ -456,7 +456,8 @@ def _busy(name: DatasetName, state: DatasetState) -> DatasetConflictError:
     )
 
 
-def _not_in_rekognition(name: DatasetName) -> AccessError:
+def not_in_rekognition(name: DatasetName) -> AccessError:
+    """The error for a dataset that only the workspace has."""
     return AccessError(
         "DATASET_NOT_IN_REKOGNITION",
         f"Rekognition has no dataset {name}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from include.custom_labels.errors import DatasetConflictError
 from include.gallery.addresses import SampleAddress
 from include.gallery.messages import RunPage
 from include.gallery.services import DatasetState, RunSource, ServiceDataset, ServiceProject
@@ -30,11 +31,12 @@ class NoRuns:
 
 
 class LocalDatasets:
-    """The local Rekognition service; `updates` are the batches that were sent."""
+    """The local Rekognition service; `updates` are the batches that were sent, unless they are to be refused."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self.updates: list[bytes] = []
+        self.refuse = False
 
     def projects(self) -> list[ServiceProject]:
         found = self._place.rekognition.describe_projects(ProjectNames=[self._place.project])["ProjectDescriptions"]
@@ -80,6 +82,8 @@ class LocalDatasets:
         return list(answer["DatasetEntries"])
 
     def update(self, dataset_arn: str, lines: bytes) -> None:
+        if self.refuse:
+            raise DatasetConflictError("REKOGNITION_RESOURCE_IN_USE", "Another update is under way.", "Try again.")
         self.updates.append(lines)
         self._place.rekognition.update_dataset_entries(DatasetArn=dataset_arn, Changes={"GroundTruth": lines})
         self._place.wait_until_ready(dataset_arn)
@@ -92,7 +96,7 @@ class PlacedServices:
         self._session = S3Session(place.s3)
         self._workspace = Workspace.parse(f"s3://{place.workspace}/custom-labels")
         self._datasets = LocalDatasets(place)
-        self._runs = NoRuns()
+        self.no_runs = NoRuns()
 
     def datasets(self) -> LocalDatasets:
         return self._datasets
@@ -104,4 +108,4 @@ class PlacedServices:
         return self._workspace
 
     def runs(self) -> RunSource:
-        return self._runs
+        return self.no_runs
