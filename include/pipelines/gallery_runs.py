@@ -15,6 +15,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
@@ -38,6 +39,7 @@ FIRST_TASK: Final = "validate_request"
 
 _TYPES: tuple[DatasetType, ...] = ("train", "test")
 _ENDED = frozenset({"success", "failed"})
+_WAITING = ("awaiting_input", "deferred")
 
 
 class AirflowRuns:
@@ -109,11 +111,11 @@ def find_run(dag_id: str, run_id: str) -> ImportRun | None:
 
 
 def _xcoms(dag_id: str, run_id: str, task_ids: Iterable[str]) -> dict[tuple[str, str], Any]:
-    """What tasks that are not mapped have left, by task and key."""
+    """What tasks that are not mapped have left, by task and key; decoded as a task would get it, tuples included."""
     query = XComModel.get_many(run_id=run_id, task_ids=list(task_ids), dag_ids=dag_id, map_indexes=-1)
     with create_session() as session:
         found: Iterable[XComModel] = session.scalars(query)
-        return {(each.task_id, each.key): XComModel.deserialize_value(each) for each in found}
+        return {(each.task_id, each.key): deserialize(each.value) for each in found}
 
 
 def _waiting(dag_id: str, run_id: str) -> dict[str, list[str]]:
@@ -122,7 +124,7 @@ def _waiting(dag_id: str, run_id: str) -> dict[str, list[str]]:
         select(TaskInstance.task_id, HITLDetail.options)
         .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
         .where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
-        .where(TaskInstance.state == "deferred", HITLDetail.responded_at.is_(None))
+        .where(TaskInstance.state.in_(_WAITING), HITLDetail.responded_at.is_(None))
     )
     with create_session() as session:
         return {task_id: list(options) for task_id, options in session.execute(query)}
