@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.configuration import conf
 from fastapi import HTTPException, Request
 
 from include.gallery.messages import ImportSource
@@ -62,6 +64,12 @@ def _may(method: Literal["GET", "POST"]) -> Callable[..., Any]:
             each(request, user)
 
     return check
+
+
+def airflow_origins() -> list[str]:
+    """Where browsers reach Airflow, as its configuration says: behind a proxy that is not what a request says."""
+    url = urlsplit(conf.get("api", "base_url", fallback=""))
+    return [f"{url.scheme}://{url.netloc}"] if url.scheme and url.netloc else []
 
 
 def user_name(user: GetUserDep) -> str:
