@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final
 
 HISTORY_FOLDER: Final = "custom-labels-history"
@@ -53,3 +54,11 @@ def identity(source_ref: str) -> str:
     bucket = source_ref.split("/", 3)[2]
     _, _, key = source_ref[at + len(_MARK) :].partition("/")
     return f"s3://{bucket}/{key}" if key else source_ref
+
+
+def image_id(source_ref: str) -> str:
+    """The same 16 hex digits for an image in every snapshot, wherever its bytes lie.
+
+    Among 250,000 images, two have the same ones with a chance of one to 590 millions.
+    """
+    return blake2b(identity(source_ref).encode(), digest_size=8).hexdigest()

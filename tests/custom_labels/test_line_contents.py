@@ -125,7 +125,7 @@ def test_reading_many_at_once_agrees_with_decoding(lines: list[bytes]) -> None:
     assert [address.decode() for address in run.addresses] == [name for name, _, _ in expected]
     found: Counter[tuple[bytes, tuple[str, ...]]] = Counter()
     for content, count in run.contents:
-        found[content] += count
+        found[content.digest, content.labels] += count
     assert found == Counter((digest, labels) for _, digest, labels in expected)
 
 
