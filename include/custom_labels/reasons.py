@@ -119,7 +119,7 @@ class Reason(StrEnum):
     # in the dataset, and in no ledger of its imports
     ADDED_ELSEWHERE = (
         "ADDED_ELSEWHERE",
-        "In the dataset, and brought by none of its imports: added in the console or by another program; nothing to do.",
+        "In the dataset, and brought by none of its imports: added in the console or otherwise; nothing to do.",
     )
     # annotations that were brought along
     IN_ANNOTATIONS = "IN_ANNOTATIONS", "Labelled by the annotations that were imported."

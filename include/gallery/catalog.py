@@ -182,7 +182,7 @@ class Catalog:
                 numbers = [number_of(id) for id in ids[at : at + _IDS_AT_ONCE]]
                 for row in connection.execute(
                     "SELECT id, bucket, key, source_ref, place, in_dataset, width, height, version, line "
-                    f"FROM images LEFT JOIN lines USING (n) WHERE id IN ({','.join('?' * len(numbers))})",  # noqa: S608
+                    f"FROM images LEFT JOIN lines USING (n) WHERE id IN ({','.join('?' * len(numbers))})",
                     numbers,
                 ):
                     image = _catalog_image(*row)
@@ -203,7 +203,7 @@ class Catalog:
         """Rows of images by the numbers that views give, in this order."""
         with self.connection() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM images WHERE n IN ({','.join('?' * len(numbers))})",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM images WHERE n IN ({','.join('?' * len(numbers))})",
                 numbers,
             )
             found = {row[0]: _image_row(row) for row in rows}
@@ -223,10 +223,11 @@ class Catalog:
                 "LEFT JOIN lines USING (n) LEFT JOIN asides USING (n) LEFT JOIN befores USING (n) WHERE n = ?",
                 (number,),
             ).fetchone()
+        if changes & Changes.ADDED:
+            return Aside(line, aside, None)
         if before is not None:
             return Aside(line, aside, _NAMES.decode(before))
-        is_new = changes & Changes.ADDED
-        return Aside(line, aside, None if is_new else sorted({*_NAMES.decode(labels), *_NAMES.decode(box_labels)}))
+        return Aside(line, aside, sorted({*_NAMES.decode(labels), *_NAMES.decode(box_labels)}))
 
     def entries_revision(self) -> int:
         """Up to which revision of the dataset's known entries they were put into the file."""
@@ -303,7 +304,10 @@ def _put(connection: sqlite3.Connection, label_id: LabelIds, line: bytes, image:
 
 
 def _forget(connection: sqlite3.Connection, n: int) -> None:
-    """Take out what the image's row says so far, found by key."""
+    """Take out what the image's row says so far, found by key; what it said in the snapshot is kept."""
+    labels, box_labels = connection.execute("SELECT labels, box_labels FROM images WHERE n = ?", (n,)).fetchone()
+    said = tuple(sorted({*_NAMES.decode(labels), *_NAMES.decode(box_labels)}))
+    connection.execute("INSERT OR IGNORE INTO befores VALUES (?, ?)", (n, names_text(said)))
     connection.execute(
         "DELETE FROM image_labels WHERE n = ?1 AND label IN (SELECT label FROM labels WHERE name IN ("
         "SELECT value FROM images, json_each(images.labels) WHERE n = ?1 UNION "
@@ -338,6 +342,7 @@ def _add(connection: sqlite3.Connection, number: int, image: str, content: Conte
         "reason": Reason.ADDED_ELSEWHERE,
         "detail": "",
         "errors": "[]",
+        # The snapshot before did not have it either.
         "changes": 0,
         "version": "",
         "width": content.size[0],
@@ -347,7 +352,7 @@ def _add(connection: sqlite3.Connection, number: int, image: str, content: Conte
     }
     marks = ",".join("?" * len(columns))
     added = connection.execute(
-        f"INSERT INTO images ({','.join(columns)}) VALUES ({marks})",  # noqa: S608
+        f"INSERT INTO images ({','.join(columns)}) VALUES ({marks})",
         tuple(columns.values()),
     )
     return added.lastrowid

@@ -213,6 +213,9 @@ class _Writer:
             self._rows["asides"].append((n, aside))
         if change is not None and change.before is not None:
             self._rows["befores"].append((n, names_text(change.before)))
+        elif manifest is not None and manifest[1].digest != content.digest:
+            # Somebody has changed the entry, and not the snapshot.
+            self._rows["befores"].append((n, names_text(manifest[1].labels)))
         if n % _ROWS_AT_ONCE == 0:
             self.flush()
 
@@ -222,7 +225,7 @@ class _Writer:
             if rows:
                 marks = ",".join("?" * len(rows[0]))
                 # A label or a code that a line has twice counts once.
-                self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)  # noqa: S608
+                self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
                 rows.clear()
         self._progress(min(self._n / self._expected, 1.0) * _SHARE_OF_ROWS)
 

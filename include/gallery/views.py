@@ -131,7 +131,7 @@ def _select(catalog: Catalog, view: View, column: str, more: str = "") -> Iterat
     condition = condition_of(view)
     with catalog.connection() as connection:
         rows = connection.execute(
-            f"SELECT {column} FROM images WHERE {condition.text}{more} ORDER BY {order_of(view)}",  # noqa: S608
+            f"SELECT {column} FROM images WHERE {condition.text}{more} ORDER BY {order_of(view)}",
             condition.parameters,
         )
         yield from chain.from_iterable(rows)
