@@ -12,6 +12,10 @@ export PYTHON
 export IMAGES
 
 TYPED := include dags plugins demo bench
+WEB := include/gallery/web
+# Node comes with the environment, so that the machine needs none.
+NPM := PATH="$(RUN):$$PATH" npm --prefix $(WEB)
+WEB_SOURCES := $(shell find $(WEB)/src -type f) $(wildcard $(WEB)/*.json $(WEB)/*.html $(WEB)/*.ts)
 
 .PHONY: help
 help: ## list the targets
@@ -26,43 +30,64 @@ $(READY): requirements-dev.txt scripts/venv
 venv: $(READY) ## make the virtual environment
 
 .PHONY: demo
-demo: $(READY) ## start everything, import sample images (or IMAGES=path), print the result
+demo: $(READY) $(WEB)/dist/index.html ## start everything, import sample images (or IMAGES=path), print the result
 	@$(RUN)/python -m demo run
 
 .PHONY: up
-up: $(READY) ## start local AWS and Airflow, import nothing
+up: $(READY) $(WEB)/dist/index.html ## start local AWS and Airflow, import nothing
 	@$(RUN)/python -m demo up
 
 .PHONY: down
 down: ## end what make demo or make up started
 	@if [ -e "$(READY)" ]; then $(RUN)/python -m demo down; else echo "Nothing was started."; fi
 
+$(WEB)/node_modules/.package-lock.json: $(READY) $(WEB)/package-lock.json
+	@echo "Installing the gallery's packages (once; half a minute)"
+	@$(NPM) ci --no-audit --no-fund --loglevel error
+	@touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	@$(NPM) run --silent build -- --logLevel warn
+	@touch $@
+
+.PHONY: web
+web: $(WEB)/dist/index.html ## build the gallery's pages
+
+.PHONY: messages
+messages: $(WEB)/node_modules/.package-lock.json ## write the TypeScript types of include/gallery/messages.py
+	@$(RUN)/python -m include.gallery.messages | $(NPM) run --silent messages > $(WEB)/src/api/messages.ts.new
+	@mv $(WEB)/src/api/messages.ts.new $(WEB)/src/api/messages.ts
+
 .PHONY: aws
 aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the foreground
 	@exec $(RUN)/python -m include.local_aws
 
 .PHONY: test
-test: $(READY) ## run every test
+test: $(READY) $(WEB)/dist/index.html ## run every test; ARGS are pytest's, and leave the pages' own tests out
+	@$(if $(ARGS),,$(NPM) run --silent test)
 	@$(RUN)/pytest $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## check format, lint rules and the direction of imports
+lint: $(READY) $(WEB)/node_modules/.package-lock.json ## check format, lint rules and the direction of imports
 	@$(RUN)/ruff format --check .
 	@$(RUN)/ruff check .
 	@$(RUN)/lint-imports
+	@$(NPM) run --silent lint
 
 .PHONY: format
-format: $(READY) ## format the code
+format: $(READY) $(WEB)/node_modules/.package-lock.json ## format the code
 	@$(RUN)/ruff format .
 	@$(RUN)/ruff check --fix .
+	@$(NPM) run --silent format
 
 .PHONY: schema
 schema: $(READY) ## write include/datasets/dataset.schema.json, which editors check dataset files with
 	@$(RUN)/python -m include.pipelines.dataset_schema
 
 .PHONY: types
-types: $(READY) ## check the types
+types: $(READY) $(WEB)/node_modules/.package-lock.json ## check the types
 	@$(RUN)/mypy $(TYPED)
+	@$(NPM) run --silent types
 
 .PHONY: bench
 bench: $(READY) ## measure, in under two minutes

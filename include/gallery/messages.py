@@ -637,8 +637,14 @@ class Upload(Message, frozen=True, kw_only=True):
 
 def schema() -> dict[str, Any]:
     """Every message and demand as one JSON Schema."""
-    kinds = [*Message.__subclasses__(), *Demand.__subclasses__()]
-    _, components = msgspec.json.schema_components(kinds, ref_template="#/definitions/{name}")
+    sent = Message.__subclasses__()
+    _, components = msgspec.json.schema_components(
+        [*sent, *Demand.__subclasses__()], ref_template="#/definitions/{name}"
+    )
+    for kind in sent:
+        # The server writes every member, whether it has its default or not.
+        component = components[kind.__name__]
+        component["required"] = list(component["properties"])
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Messages",

@@ -109,7 +109,8 @@ def test_the_api_server_finds_the_pictures_of_a_run(
     place: Place, run_dag: RunDag, return_value: Callable[..., Any]
 ) -> None:
     from include.custom_labels.errors import RequestError
-    from include.pipelines.sample_store import RunSamples, find_run
+    from include.pipelines.gallery_runs import find_run
+    from include.pipelines.gallery_services import AirflowServices
 
     place.put("a.png")
     # Its second task fails, and the first one has left what there is to know.
@@ -118,20 +119,20 @@ def test_the_api_server_finds_the_pictures_of_a_run(
     (sample,) = write_samples(run, [("added", ImageChange(image=f"s3://{place.images}/a.png"))])
     address = run.sample_address(0)
     assert address.url == sample.url
-    store = RunSamples()
-    assert store.read(address) == place.read(str(run.sample_place(address)))
+    store = AirflowServices().runs()
+    assert store.sample(address) == place.read(str(run.sample_place(address)))
     for other in (
         SampleAddress(dag_id=address.dag_id, run_id=address.run_id, dataset_type="train", number=1),
         SampleAddress(dag_id=address.dag_id, run_id=address.run_id, dataset_type="test", number=0),
         SampleAddress(dag_id=address.dag_id, run_id="another", dataset_type="train", number=0),
         SampleAddress(dag_id="import_ground_truth", run_id=address.run_id, dataset_type="train", number=0),
     ):
-        assert store.read(other) is None
+        assert store.sample(other) is None
     assert find_run(address.dag_id, address.run_id) == run
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE")
         with pytest.raises(RequestError) as caught:
-            store.read(address)
+            store.sample(address)
         assert caught.value.code == "WORKSPACE_NOT_SET"
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
 from include.custom_labels.errors import AccessError
 from include.gallery.answers import answer
+from include.gallery.parameters import DagId, RunId
 from include.gallery.services import Rights, Services
-
-# As Airflow has them: a Dag's id of word characters, dots and dashes; a run's of anything but a slash.
-DagId = Annotated[str, Path(pattern=r"^[\w.\-]+$", max_length=250)]
-RunId = Annotated[str, Path(pattern=r"^[^/\x00-\x1f\x7f]+$", max_length=250)]
 
 
 def router(services: Services, rights: Rights) -> APIRouter:
