@@ -61,4 +61,9 @@ def image_id(source_ref: str) -> str:
 
     Among 250,000 images, two have the same ones with a chance of one to 590 millions.
     """
-    return blake2b(identity(source_ref).encode(), digest_size=8).hexdigest()
+    return image_digest(identity(source_ref)).hex()
+
+
+def image_digest(identity: str) -> bytes:
+    """The eight bytes of an `image_id`, of the image's identity."""
+    return blake2b(identity.encode(), digest_size=8).digest()

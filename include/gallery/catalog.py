@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from include.custom_labels.history import image_id
+from include.custom_labels.history import image_digest
 from include.custom_labels.ledger import State
 from include.custom_labels.line_contents import Content, LineContents
 from include.custom_labels.manifest import split_source_ref
@@ -45,9 +45,14 @@ CREATE TABLE labels (label INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE image_labels (
   label INTEGER NOT NULL, n INTEGER NOT NULL, boxed INTEGER NOT NULL, PRIMARY KEY (label, n)
 ) WITHOUT ROWID;
+CREATE TABLE groups (
+  in_dataset INTEGER, labelled INTEGER, boxed INTEGER, state TEXT, reason TEXT, changes INTEGER, has_errors INTEGER,
+  images INTEGER NOT NULL, PRIMARY KEY (in_dataset, labelled, boxed, state, reason, changes, has_errors)
+) WITHOUT ROWID;
+CREATE TABLE label_counts (label INTEGER PRIMARY KEY, images INTEGER NOT NULL, boxed INTEGER NOT NULL);
 CREATE TABLE image_errors (code TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (code, n)) WITHOUT ROWID;
 """
-INDEXES: Final = "CREATE INDEX images_by_id ON images (id); CREATE INDEX images_by_key ON images (key);"
+INDEXES: Final = ("CREATE INDEX images_by_id ON images (id)", "CREATE INDEX images_by_key ON images (in_dataset, key)")
 
 _COLUMNS: Final = (
     "n, id, bucket, key, source_ref, place, labels, box_labels, boxes, in_dataset, state, reason, detail, errors, "
@@ -124,6 +129,11 @@ class Aside(NamedTuple):
 def number_of(id: str) -> int:
     """The id as SQLite stores it."""
     return int.from_bytes(bytes.fromhex(id), "big", signed=True)
+
+
+def stored_digest(identity: str) -> int:
+    """The same of an image's identity."""
+    return int.from_bytes(image_digest(identity), "big", signed=True)
 
 
 def id_of(number: int) -> str:
@@ -281,11 +291,12 @@ def _fact(connection: sqlite3.Connection, name: str) -> str:
 
 
 def _put(connection: sqlite3.Connection, label_id: LabelIds, line: bytes, image: str, content: Content) -> None:
-    number = number_of(image_id(image))
+    number = stored_digest(image)
     found = connection.execute("SELECT n FROM images WHERE id = ?", (number,)).fetchone()
     n = found[0] if found else _add(connection, number, image, content)
     if n is None:
         return
+    _count(connection, n, -1)
     _forget(connection, n)
     connection.execute(
         "UPDATE images SET labels = ?, box_labels = ?, boxes = ?, labelled = ?, in_dataset = 1, errors = ? WHERE n = ?",
@@ -301,6 +312,24 @@ def _put(connection: sqlite3.Connection, label_id: LabelIds, line: bytes, image:
     connection.executemany("INSERT INTO image_labels VALUES (?, ?, ?)", label_rows(content, n, label_id))
     connection.executemany("INSERT INTO image_errors VALUES (?, ?)", [(code, n) for code in content.errors])
     connection.execute("INSERT OR REPLACE INTO lines VALUES (?, ?)", (n, line.rstrip(b"\n")))
+    _count(connection, n, 1)
+
+
+def _count(connection: sqlite3.Connection, n: int, images: int) -> None:
+    """Count an image in, or out again."""
+    connection.execute(
+        "INSERT INTO groups SELECT in_dataset, labelled, boxes > 0, state, reason, changes, errors <> '[]', ? "
+        "FROM images WHERE n = ? ON CONFLICT DO UPDATE SET images = images + excluded.images",
+        (images, n),
+    )
+    connection.execute(
+        "INSERT INTO label_counts SELECT label, ?1, boxed * ?1 FROM image_labels WHERE label IN (SELECT label FROM "
+        "labels WHERE name IN (SELECT value FROM images, json_each(images.labels) WHERE n = ?2 UNION "
+        "SELECT value FROM images, json_each(images.box_labels) WHERE n = ?2)) AND n = ?2 "
+        "AND (SELECT in_dataset FROM images WHERE n = ?2) "
+        "ON CONFLICT DO UPDATE SET images = images + excluded.images, boxed = boxed + excluded.boxed",
+        (images, n),
+    )
 
 
 def _forget(connection: sqlite3.Connection, n: int) -> None:

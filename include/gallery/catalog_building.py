@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import msgspec
 
 from include.custom_labels.codes import Code
 from include.custom_labels.dataset_entries import read_entry
-from include.custom_labels.history import HISTORY_FOLDER, image_id
+from include.custom_labels.history import HISTORY_FOLDER
 from include.custom_labels.ledger import IN_MANIFEST, LABEL_SEPARATOR, LedgerRow, State
 from include.custom_labels.line_contents import Content, LineContents
 from include.custom_labels.outcomes import aside_of_row
@@ -32,8 +33,8 @@ from include.gallery.catalog import (
     folded_key,
     label_rows,
     names_text,
-    number_of,
     set_fact,
+    stored_digest,
 )
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -97,8 +98,9 @@ def build_catalog(path: Path, sources: Sources, facts: Facts, progress: Progress
         for name, parts in groupby(_streams(sources), key=itemgetter(0)):
             # Of several entries about one image, which has been at several places, the first one counts.
             writer.take(name, {kind: value for _, kind, value in reversed(list(parts))})
-        writer.flush()
-        connection.executescript(INDEXES)
+        writer.end()
+        for statement in INDEXES:
+            connection.execute(statement)
         set_fact(connection, "facts", msgspec.json.encode(facts).decode())
         set_fact(connection, "revision", "0")
         set_fact(connection, "entries_revision", str(entries_revision))
@@ -145,6 +147,9 @@ class _Writer:
         self._expected = max(sources.expected_images, 1)
         self._progress = progress
         self._n = 0
+        self._groups: Counter[tuple[Any, ...]] = Counter()
+        self._labels: Counter[int] = Counter()
+        self._boxed_labels: Counter[int] = Counter()
         self._rows: dict[str, list[tuple[Any, ...]]] = {
             name: [] for name in ("images", "lines", "asides", "befores", "image_labels", "image_errors")
         }
@@ -177,10 +182,21 @@ class _Writer:
             labels = tuple(row.label.split(LABEL_SEPARATOR))
         is_in_dataset = entry is not None if self._knows_entries else _was_in_dataset(row, line)
         errors = _errors(content, row, is_known=entry is not None and self._knows_entries)
+        # Of types that SQLite takes as they are: it asks for each other one how to adapt it.
+        group = (
+            1 if is_in_dataset else 0,
+            1 if is_labelled else 0,
+            1 if content.boxes else 0,
+            state._value_,
+            reason._value_,
+            changes._value_,
+            1 if errors else 0,
+        )
+        self._groups[group] += 1
         self._rows["images"].append(
             (
                 n,
-                number_of(image_id(name)),
+                stored_digest(name),
                 bucket,
                 key,
                 folded_key(key),
@@ -189,14 +205,13 @@ class _Writer:
                 names_text(labels),
                 names_text(content.box_labels),
                 content.boxes,
-                # Of types that SQLite takes as they are: it asks for each other one how to adapt it.
-                1 if is_labelled else 0,
-                1 if is_in_dataset else 0,
-                state._value_,
-                reason._value_,
+                group[1],
+                group[0],
+                group[3],
+                group[4],
                 detail,
                 names_text(errors),
-                changes._value_,
+                group[5],
                 version,
                 width,
                 height,
@@ -206,7 +221,12 @@ class _Writer:
         )
         if line is not None:
             self._rows["lines"].append((n, line))
-            self._rows["image_labels"] += label_rows(content, n, self._label_ids)
+            labelled = label_rows(content, n, self._label_ids)
+            self._rows["image_labels"] += labelled
+            if is_in_dataset:
+                for label, _, is_boxed in labelled:
+                    self._labels[label] += 1
+                    self._boxed_labels[label] += is_boxed
         if errors:
             self._rows["image_errors"] += [(code, n) for code in errors]
         if row is not None and (aside := aside_of_row(row)) is not None:
@@ -218,6 +238,17 @@ class _Writer:
             self._rows["befores"].append((n, names_text(manifest[1].labels)))
         if n % _ROWS_AT_ONCE == 0:
             self.flush()
+
+    def end(self) -> None:
+        """Write the rest, and the counts."""
+        self.flush()
+        self._connection.executemany(
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(*group, n) for group, n in self._groups.items()]
+        )
+        self._connection.executemany(
+            "INSERT INTO label_counts VALUES (?, ?, ?)",
+            [(label, images, self._boxed_labels[label]) for label, images in self._labels.items()],
+        )
 
     def flush(self) -> None:
         """Write what has come together."""

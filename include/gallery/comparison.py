@@ -13,10 +13,9 @@ import msgspec
 
 from include.custom_labels.diff import Difference as Kind
 from include.custom_labels.diff import ImageDifference, Snapshot, SnapshotDiff, diff_snapshots
-from include.custom_labels.history import image_id
 from include.custom_labels.line_contents import Content, LineContents
 from include.gallery.cache import Progress
-from include.gallery.catalog import CHANGE_NAMES, Changes, folded_key, id_of, names_text, number_of
+from include.gallery.catalog import CHANGE_NAMES, Changes, folded_key, id_of, names_text, stored_digest
 from include.gallery.catalog_building import ImageChange
 from include.gallery.messages import Change, Comparison, Difference, LabelChange
 
@@ -102,7 +101,7 @@ class _Writer:
         key = found.image.split("/", 3)[3]
         self._rows.append(
             (
-                number_of(image_id(found.image)),
+                stored_digest(found.image),
                 found.image,
                 key,
                 folded_key(key),

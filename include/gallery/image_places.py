@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from include.custom_labels.errors import AccessError, RequestError
 from include.custom_labels.locations import S3Uri
+from include.custom_labels.orientation import UPRIGHT
 from include.gallery.catalog import CatalogImage
 from include.gallery.datasets import Datasets
 from include.gallery.drawing import NoPictureError
@@ -13,8 +15,6 @@ from include.gallery.pictures import ImagePlace, read_facts
 from include.gallery.snapshots import DatasetName
 
 log = logging.getLogger(__name__)
-
-UPRIGHT = 1
 
 
 class CatalogPlaces:
@@ -35,12 +35,9 @@ class CatalogPlaces:
         return ImagePlace(uri=S3Uri.parse(image.place), version=image.version, etag=image.version)
 
     def orientation_of(self, image: CatalogImage) -> int:
-        """EXIF's, 1 to 8; 1 where there is no picture to turn.
-
-        :raises AccessError: what S3 answers
-        """
+        """EXIF's, 1 to 8; 1 where it cannot be told: then there is no picture either, and everything else is shown."""
         try:
             return read_facts(self._datasets.services.s3(), S3Uri.parse(image.place)).orientation
-        except NoPictureError as error:
+        except (NoPictureError, AccessError, RequestError) as error:
             log.info("No orientation of %r: %s", image.place, error)
             return UPRIGHT

@@ -40,8 +40,10 @@ CHECK_S: Final = 5.0
 """How long an answer of DescribeDataset counts; every page that is open asks for it."""
 
 REREAD_S: Final = 60.0
-"""Least time between two readings of all entries, which take up what Rekognition answers to anybody."""
+"""Longest pause after a reading of all entries, which takes up what Rekognition answers to anybody."""
 
+# A dataset that somebody works on all the time is read for a tenth of the time.
+_PAUSE_PER_READING: Final = 10
 _POLL_S: Final = 0.5
 _ENTRIES_AT_ONCE: Final = 1_000
 _IN_PROGRESS: Final = "_IN_PROGRESS"
@@ -121,7 +123,7 @@ class LiveEntries:
         self._check: _Check | None = None
         self._thread: threading.Thread | None = None
         self._failure: CustomLabelsError | None = None
-        self._ended_at = -REREAD_S
+        self._pause_until = 0.0
 
     # What is known
 
@@ -299,7 +301,7 @@ class LiveEntries:
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
                 return self._thread
-            if not at_once and time.monotonic() - self._ended_at < REREAD_S:
+            if not at_once and time.monotonic() < self._pause_until:
                 return None
             self._thread = threading.Thread(
                 target=self._read, args=(check, check.state), name=f"gallery entries {self.name}", daemon=True
@@ -335,6 +337,7 @@ class LiveEntries:
     def _read(self, check: _Check, state: DatasetState) -> None:
         """Read all entries from Rekognition."""
         failure: CustomLabelsError | None = None
+        started = time.monotonic()
         try:
             with self._cache.lock(self._file, wait=False) as is_ours:
                 if is_ours:
@@ -342,9 +345,16 @@ class LiveEntries:
                     self._progress_path.unlink(missing_ok=True)
         except CustomLabelsError as error:
             failure = error
-            self._progress_path.unlink(missing_ok=True)
+        except BaseException:
+            # It goes on to the log; who waits for the entries must not try at once again.
+            failure = _unreadable(self.name)
+            raise
         finally:
-            self._failure, self._ended_at = failure, time.monotonic()
+            if failure is not None:
+                self._progress_path.unlink(missing_ok=True)
+            now = time.monotonic()
+            pause_s = REREAD_S if failure else min(REREAD_S, _PAUSE_PER_READING * (now - started))
+            self._failure, self._pause_until = failure, now + pause_s
 
     def _read_all(self, check: _Check, state: DatasetState) -> None:
         before = self.known()
@@ -453,6 +463,14 @@ def _busy(name: DatasetName, state: DatasetState) -> DatasetConflictError:
         "DATASET_BUSY",
         f"The dataset {name} is in {state.status}.",
         "Wait until whoever works on it has finished.",
+    )
+
+
+def _unreadable(name: DatasetName) -> AccessError:
+    return AccessError(
+        "ENTRIES_UNREADABLE",
+        f"The entries of {name} could not be read because of a fault in the gallery.",
+        "Look into the API server's log; the gallery tries again later.",
     )
 
 

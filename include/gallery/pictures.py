@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,13 +16,10 @@ from fastapi import Request
 from include.custom_labels.errors import AccessError, RequestError
 from include.custom_labels.image_headers import NeedMore, NotAnImage, read_header
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.orientation import HEAD_BYTES, UPRIGHT, read_orientation
+from include.custom_labels.orientation import HEAD_BYTES, read_orientation
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
-from include.gallery.catalog import CatalogImage
-from include.gallery.datasets import Datasets
 from include.gallery.drawing import NoPictureError, draw_picture
 from include.gallery.messages import DatasetType
-from include.gallery.snapshots import DatasetName
 from include.object_store.probing import probe_header
 from include.object_store.ranged_reads import read_start
 from include.object_store.session import S3Session
@@ -37,8 +33,6 @@ _RETRY_S: Final = 2.0
 _GONE: Final = frozenset({"OBJECT_NOT_FOUND", "BUCKET_NOT_FOUND"})
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 
 class Kind(Enum):
@@ -72,23 +66,6 @@ class ImagePlaces(Protocol):
         :param snapshot: id of the snapshot that is looked at; empty for the dataset as it is
         :raises CustomLabelsError: it cannot be told
         """
-
-
-class CatalogPlaces:
-    """The images of the catalogs that the gallery shows."""
-
-    def __init__(self, datasets: Datasets) -> None:
-        self._datasets = datasets
-
-    def find_place(
-        self, project: str, dataset_type: DatasetType, image_id: str, *, snapshot: str = ""
-    ) -> ImagePlace | None:
-        """See `ImagePlaces`."""
-        name = DatasetName(project=project, dataset_type=dataset_type)
-        found = self._datasets.catalog(name, snapshot).find([image_id])
-        if not found:
-            return None
-        return ImagePlace(uri=S3Uri.parse(found[0].place), version=found[0].version, etag=found[0].version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,19 +108,6 @@ def read_facts(session: S3Session, uri: S3Uri) -> PictureFacts:
     if isinstance(header, NotAnImage):
         raise NoPictureError(f"No image that Rekognition reads ({header.reason}).")
     return PictureFacts(width=header.width, height=header.height, orientation=read_orientation(start.data))
-
-
-def orientation_of(session: Callable[[], S3Session]) -> Callable[[CatalogImage], int]:
-    """A function that reads an image's orientation; 1 where it cannot be told, as then there is no picture either."""
-
-    def read(image: CatalogImage) -> int:
-        try:
-            return read_facts(session(), S3Uri.parse(image.place)).orientation
-        except (NoPictureError, AccessError, RequestError) as error:
-            log.info("No orientation of %r: %s", image.place, error)
-            return UPRIGHT
-
-    return read
 
 
 class DrawingPool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -80,14 +79,13 @@ class CountsReader:
 
 def _count(catalog: Catalog) -> DatasetCounts:
     with catalog.connection() as connection:
-        groups = connection.execute(
-            "SELECT in_dataset, labelled, boxes > 0, state, reason, changes, errors <> '[]', count(*) FROM images "
-            "GROUP BY 1, 2, 3, 4, 5, 6, 7"
+        groups = connection.execute("SELECT * FROM groups WHERE images > 0").fetchall()
+        labels = connection.execute(
+            "SELECT name, images, boxed FROM labels JOIN label_counts USING (label) WHERE images > 0"
         ).fetchall()
         errors = connection.execute(
             "SELECT code, count(*) FROM image_errors JOIN images USING (n) WHERE in_dataset GROUP BY code"
         ).fetchall()
-        labels = _label_counts(connection, "in_dataset", ())
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     changes: Counter[str] = Counter()
@@ -108,7 +106,7 @@ def _count(catalog: Catalog) -> DatasetCounts:
         labelled=labelled,
         boxed=boxed,
         with_errors=with_errors,
-        labels=labels,
+        labels=_label_counts(labels),
         states=[_counted(value, states[value], _STATES[State(value)]) for value in State if states[value]],
         reasons=[_counted(value, count, _explain_reason(value)) for value, count in _most(reasons.items())],
         errors=[_counted(code, count, _explain_code(code)) for code, count in _most(errors)],
@@ -120,17 +118,24 @@ def read_statistics(catalog: Catalog, view: View) -> Statistics:
     """Class balance and image sizes of the images of a view."""
     condition = condition_of(view)
     with catalog.connection() as connection:
-        labels = _label_counts(connection, condition.text, condition.parameters)
         (unlabelled,) = connection.execute(
             f"SELECT count(*) FROM images WHERE {condition.text} AND NOT labelled", condition.parameters
         ).fetchone()
-        sizes = connection.execute(
-            f"SELECT width / {SIZE_BIN}, height / {SIZE_BIN}, width > 0 AND height > 0, count(*) FROM images "
-            f"WHERE {condition.text} GROUP BY 1, 2, 3 ORDER BY 1, 2",
+        # Counted here: SQLite would sort them all first.
+        sizes = Counter(
+            connection.execute(
+                f"SELECT width / {SIZE_BIN}, height / {SIZE_BIN}, width > 0 AND height > 0 FROM images "
+                f"WHERE {condition.text}",
+                condition.parameters,
+            )
+        )
+        labels = connection.execute(
+            "SELECT name, images, boxed FROM labels JOIN (SELECT label, count(*) AS images, sum(boxed) AS boxed "
+            f"FROM image_labels WHERE n IN (SELECT n FROM images WHERE {condition.text}) GROUP BY label) USING (label)",
             condition.parameters,
         ).fetchall()
     return Statistics(
-        labels=labels,
+        labels=_label_counts(labels),
         unlabelled=unlabelled,
         sizes=[
             Bin(
@@ -140,19 +145,15 @@ def read_statistics(catalog: Catalog, view: View) -> Statistics:
                 height_until=(height + 1) * SIZE_BIN,
                 images=count,
             )
-            for width, height, is_known, count in sizes
+            for (width, height, is_known), count in sorted(sizes.items())
             if is_known
         ],
-        unknown_sizes=sum(count for _, _, is_known, count in sizes if not is_known),
+        unknown_sizes=sum(count for (_, _, is_known), count in sizes.items() if not is_known),
     )
 
 
-def _label_counts(connection: sqlite3.Connection, condition: str, parameters: tuple[object, ...]) -> list[LabelCount]:
-    rows = connection.execute(
-        "SELECT name, images, boxed FROM labels JOIN (SELECT label, count(*) AS images, sum(boxed) AS boxed "
-        f"FROM image_labels WHERE n IN (SELECT n FROM images WHERE {condition}) GROUP BY label) USING (label)",
-        parameters,
-    ).fetchall()
+def _label_counts(rows: list[tuple[str, int, int]]) -> list[LabelCount]:
+    """Labels from the one with the most images on."""
     rows.sort(key=lambda row: (-row[1], row[0]))
     return [LabelCount(label=name, images=images, boxed_images=boxed) for name, images, boxed in rows]
 

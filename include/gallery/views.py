@@ -21,7 +21,8 @@ VIEWS_SIZE_BYTES: Final = 64 << 20
 
 ANY_ERROR: Final = "*"
 
-_IN_DATASET: Final = "in_dataset"
+# An equation, so that an index has these images in the order of their keys.
+_IN_DATASET: Final = "in_dataset = 1"
 _ORDERS: Final = {
     "key": "key {0}, n {0}",
     # Images without a label come last, and boxes count where there is none of the image.
@@ -121,10 +122,8 @@ class Views:
 
 
 def view_ids(catalog: Catalog, view: View) -> list[str]:
-    """Ids of the view's images that are in the dataset and have an entry, in its order."""
-    return [
-        id_of(number) for number in _select(catalog, view, "id", f" AND {_IN_DATASET} AND n IN (SELECT n FROM lines)")
-    ]
+    """Ids of the view's images that are in the dataset, all of which have an entry, in its order."""
+    return [id_of(number) for number in _select(catalog, view, "id", f" AND {_IN_DATASET}")]
 
 
 def _select(catalog: Catalog, view: View, column: str, more: str = "") -> Iterator[int]:
