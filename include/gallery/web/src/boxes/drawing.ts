@@ -73,5 +73,8 @@ export function neighbour(boxes: readonly Box[], name: string, step: 1 | -1): st
 /** Where a box that is made by key begins: a quarter of the picture's sides, in its middle. */
 export function middle(size: Size): Rectangle {
   const { width, height } = size;
-  return settled({ left: (width * 3) / 8, top: (height * 3) / 8, width: width / 4, height: height / 4 }, size);
+  return settled(
+    { left: (width * 3) / 8, top: (height * 3) / 8, width: width / 4, height: height / 4 },
+    size,
+  );
 }

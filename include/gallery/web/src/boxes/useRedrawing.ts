@@ -1,7 +1,7 @@
 import { useMemo, useRef } from "react";
-import type { ImagePage } from "../api/messages";
+import type { ImagePage, Redrawing } from "../api/messages";
 import type { DatasetName } from "../api/queries";
-import { add, drop, type Draft } from "../edits/draft";
+import { add, drop, type Draft, type Edit } from "../edits/draft";
 import { pageAfter } from "../edits/effect";
 import { useDraft } from "../edits/store";
 import { isSameDrawing, type Drawing } from "./drawing";
@@ -25,7 +25,12 @@ export function useRedrawing(name: DatasetName, page: ImagePage): Redrawn {
   return useMemo(() => {
     const drawing = drawingOf(pageAfter(page, draft.edits));
     const own = ownEdits(draft, id);
-    const base = drawingOf(pageAfter(page, draft.edits.filter((edit) => !own.includes(edit))));
+    const base = drawingOf(
+      pageAfter(
+        page,
+        draft.edits.filter((edit) => !isOwn(edit, id)),
+      ),
+    );
     const begun = own[0];
     const seen = begun?.seen ?? page.seen;
     return {
@@ -37,9 +42,12 @@ export function useRedrawing(name: DatasetName, page: ImagePage): Redrawn {
         const continues = gesture !== "" && lastGesture.current === `${id} ${gesture}`;
         lastGesture.current = `${id} ${gesture}`;
         change((before) => {
-          if (isSameDrawing(next, base)) return ownEdits(before, id).reduce(drop, before);
+          if (isSameDrawing(next, base)) {
+            return ownEdits(before, id).reduce<Draft>((rest, edit) => drop(rest, edit), before);
+          }
           const last = before.edits.at(-1);
-          const kept = continues && last?.kind === "redrawing" && last.id === id ? drop(before, last) : before;
+          const kept =
+            continues && last?.kind === "redrawing" && last.id === id ? drop(before, last) : before;
           const edit = { kind: "redrawing" as const, id, seen, ...next };
           return add(kept, begun?.force ? { ...edit, force: true } : edit);
         });
@@ -52,6 +60,10 @@ function drawingOf({ image, boxes }: ImagePage): Drawing {
   return { labels: image.labels, boxes };
 }
 
-function ownEdits(draft: Draft, id: string) {
-  return draft.edits.filter((edit) => edit.kind === "redrawing").filter((edit) => edit.id === id);
+function isOwn(edit: Edit, id: string): edit is Redrawing {
+  return edit.kind === "redrawing" && edit.id === id;
+}
+
+function ownEdits(draft: Draft, id: string): Redrawing[] {
+  return draft.edits.filter((edit) => isOwn(edit, id));
 }
