@@ -9,12 +9,14 @@ export const AIRFLOW = new URL("..", HERE);
 
 /** An answer with a status of 400 and more, or none at all. */
 export class ProblemError extends Error {
-  constructor(
-    readonly status: number,
-    readonly problem: Problem,
-  ) {
-    super(problem.message);
+  readonly status: number;
+  readonly problem: Problem;
+
+  constructor(status: number, body: Problem) {
+    super(body.message);
     this.name = "ProblemError";
+    this.status = status;
+    this.problem = body;
   }
 }
 

@@ -1,8 +1,8 @@
 /** What the pages ask the server, as TanStack Query knows it: one place for addresses and keys. */
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { get } from "./client";
-import type { DatasetPage, ImagePage, Images, Projects, RunPage, Session } from "./messages";
+import { address, get } from "./client";
+import type { DatasetPage, ImagePage, ImageRow, Images, Projects, RunPage, Session } from "./messages";
 
 export type DatasetName = { project: string; type: "train" | "test" };
 
@@ -33,6 +33,16 @@ export const datasetQuery = (name: DatasetName, snapshot = "") =>
   });
 
 export type ViewQuery = Record<string, string | boolean | readonly string[] | undefined>;
+
+type Pictured = Pick<ImageRow, "id" | "version">;
+
+/** A small picture of an image; `version` in the address, so that the browser may keep it. */
+export const thumbnailAddress = (name: DatasetName, { id, version }: Pictured, snapshot = "") =>
+  address(`${datasetPath(name)}/images/${id}/thumbnail`, { v: version, snapshot });
+
+/** The picture at its full size, upright. */
+export const pictureAddress = (name: DatasetName, { id, version }: Pictured, snapshot = "") =>
+  address(`${datasetPath(name)}/images/${id}/picture`, { v: version, snapshot });
 
 /** One page of images; `version` makes a new key of it when what is shown has changed. */
 export const imagesQuery = (

@@ -1,5 +1,6 @@
 import { problem, ProblemError } from "../api/client";
 import type { Problem } from "../api/messages";
+import { Button } from "./Button";
 import "./problem.css";
 
 /** An error as people read it: what is wrong, the next step, and the code to search for. */
@@ -13,9 +14,9 @@ export function ProblemNote({ error, onRetry }: { error: unknown; onRetry?: () =
       <p className="problem-code">
         <code>{code}</code>
         {onRetry && (
-          <button type="button" className="button" onClick={onRetry}>
+          <Button icon="refresh" onClick={onRetry}>
             Try again
-          </button>
+          </Button>
         )}
       </p>
     </div>

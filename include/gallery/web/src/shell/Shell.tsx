@@ -1,4 +1,5 @@
 import { Link, Outlet } from "@tanstack/react-router";
+import { Notices } from "./Notices";
 import "./shell.css";
 
 /** What every page has: the way back to the datasets, and room for the page. */
@@ -17,6 +18,7 @@ export function Shell() {
       <main id="page" tabIndex={-1}>
         <Outlet />
       </main>
+      <Notices />
     </div>
   );
 }

@@ -1,0 +1,4 @@
+/** To be made. */
+export function BalancePage() {
+  return <p>Balance</p>;
+}

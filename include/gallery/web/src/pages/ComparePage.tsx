@@ -1,0 +1,4 @@
+/** To be made. */
+export function ComparePage() {
+  return <p>Compare</p>;
+}

@@ -1,0 +1,4 @@
+/** To be made. */
+export function ImagePage() {
+  return <p>Image</p>;
+}

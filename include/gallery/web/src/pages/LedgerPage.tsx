@@ -1,0 +1,4 @@
+/** To be made. */
+export function LedgerPage() {
+  return <p>Ledger</p>;
+}

@@ -1,0 +1,4 @@
+/** To be made. */
+export function UploadPage() {
+  return <p>Upload</p>;
+}
