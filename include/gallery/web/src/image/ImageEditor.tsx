@@ -222,7 +222,7 @@ export function ImageEditor({ name, view, page, zoom, onZoom, brush, onBrush }: 
           </div>
         ) : (
           <PictureStage
-            src={pictureAddress(name, image)}
+            src={pictureAddress(name, image, view.snapshot)}
             description={`Picture of ${image.key}, ${counted(drawing.boxes.length, "box", "boxes")}`}
             boxes={seen}
             selected={selected}
