@@ -200,10 +200,16 @@ function listen(made: ImageAnnotator, latest: RefObject<Stage>): () => void {
     changed = "";
     if (annotation) latest.current.onChange(annotation.id, rectangleOf(annotation as ImageAnnotation), true);
   };
+  // While a box is chosen Annotorious draws none; whoever drags beside it means a new one.
+  const leave = ({ button, target }: PointerEvent) => {
+    if (button === 0 && target instanceof Element && !target.closest(".a9s-annotation.selected"))
+      made.cancelSelected();
+  };
   const select = (selected: ImageAnnotation[]) => latest.current.onSelect(selected[0]?.id ?? "");
   store.observe(observe);
   made.on("selectionChanged", select);
   window.addEventListener("pointerup", release);
+  made.element.addEventListener("pointerdown", leave, true);
   return () => {
     store.unobserve(observe);
     made.off("selectionChanged", select);

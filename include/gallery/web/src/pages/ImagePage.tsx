@@ -57,7 +57,8 @@ function usePrefetched(name: DatasetName, id: string, query: ReturnType<typeof q
       const next = imageQuery(name, id, query);
       await queries.prefetchQuery({ ...next, staleTime: 30_000 });
       const known = queries.getQueryData(next.queryKey);
-      if (known && !isLeft) new Image().src = pictureAddress(name, known.image, query["snapshot"] as string | undefined);
+      if (known && !isLeft)
+        new Image().src = pictureAddress(name, known.image, query["snapshot"] as string | undefined);
     };
     void read();
     return () => {
