@@ -15,6 +15,7 @@ import { DatasetsPage } from "./pages/DatasetsPage";
 import { EmptyState } from "./shell/EmptyState";
 import { ProblemNote } from "./shell/ProblemNote";
 import { Shell } from "./shell/Shell";
+import { snapshotsOf } from "./comparison/address";
 import { parseSearch, stringifySearch, viewOf } from "./views/view";
 
 const root = createRootRoute({
@@ -60,6 +61,7 @@ const ledger = createRoute({
 const compare = createRoute({
   getParentRoute: () => dataset,
   path: "/compare",
+  validateSearch: (search: Record<string, unknown>) => snapshotsOf(search),
   component: lazyRouteComponent(() => import("./pages/ComparePage"), "ComparePage"),
 });
 const balance = createRoute({

@@ -4,6 +4,8 @@ import { useCallback, useEffect, useMemo, useState } from "react";
 import { address } from "../api/client";
 import type { DatasetPage, ImageRow, View } from "../api/messages";
 import { datasetPath, datasetQuery, imagesQuery, type DatasetName } from "../api/queries";
+import { CountToggles } from "../facts/CountToggles";
+import { KeyField } from "../facts/KeyField";
 import { sizeText, snapshotTime, STATE_MEANINGS, stateTone, timeText } from "../facts/texts";
 import { Badge, counted } from "../shell/Badge";
 import { Button } from "../shell/Button";
@@ -73,21 +75,13 @@ function Ledger({ name, view, dataset }: { name: DatasetName; view: View; datase
 
   return (
     <div className="ledger">
-      <ul className="ledger-states" aria-label="States">
-        {dataset.states.map(({ value, count }) => (
-          <li key={value}>
-            <button
-              type="button"
-              aria-pressed={view.state?.includes(value) ?? false}
-              title={STATE_MEANINGS[value] ?? ""}
-              onClick={() => show(toggled(view, "state", value))}
-            >
-              <strong>{count.toLocaleString()}</strong>
-              <Badge tone={stateTone(value)}>{value}</Badge>
-            </button>
-          </li>
-        ))}
-      </ul>
+      <CountToggles
+        label="States"
+        counts={dataset.states.map(({ value, count }) => ({ value, count, tone: stateTone(value) }))}
+        chosen={view.state ?? []}
+        meanings={STATE_MEANINGS}
+        onToggle={(state) => show(toggled(view, "state", state))}
+      />
       <Reasons dataset={dataset} view={view} onShow={show} />
       <div className="ledger-tools">
         <KeyField value={view.key ?? ""} onChange={(key) => show(viewOf({ ...view, key }))} />
@@ -239,32 +233,6 @@ function Reasons({
         </tbody>
       </table>
     </details>
-  );
-}
-
-/** Asked for when the typing rests. */
-function KeyField({ value, onChange }: { value: string; onChange: (key: string) => void }) {
-  const [typed, setTyped] = useState(value);
-  const [known, setKnown] = useState(value);
-  if (known !== value) {
-    setKnown(value);
-    setTyped(value);
-  }
-  useEffect(() => {
-    if (typed === value) return undefined;
-    const timer = window.setTimeout(() => onChange(typed), 250);
-    return () => window.clearTimeout(timer);
-  }, [typed, value, onChange]);
-  return (
-    <input
-      type="search"
-      className="ledger-key"
-      aria-label="Text in the key"
-      placeholder="Text in the key"
-      maxLength={1024}
-      value={typed}
-      onChange={(event) => setTyped(event.target.value)}
-    />
   );
 }
 
