@@ -16,6 +16,7 @@ import { EmptyState } from "./shell/EmptyState";
 import { ProblemNote } from "./shell/ProblemNote";
 import { Shell } from "./shell/Shell";
 import { snapshotsOf } from "./comparison/address";
+import { targetOf } from "./uploads/target";
 import { parseSearch, stringifySearch, viewOf } from "./views/view";
 
 const root = createRootRoute({
@@ -85,6 +86,7 @@ const run = createRoute({
 const upload = createRoute({
   getParentRoute: () => root,
   path: "/upload",
+  validateSearch: (search: Record<string, unknown>) => targetOf(search),
   component: lazyRouteComponent(() => import("./pages/UploadPage"), "UploadPage"),
 });
 

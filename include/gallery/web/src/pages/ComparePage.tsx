@@ -63,7 +63,10 @@ function Compare({
     (offset) => comparisonQuery(name, asked, offset, PAGE_ROWS),
     ({ differences }) => differences,
   );
-  const columns = useMemo(() => columnsOf(name, before, after), [name, before, after]);
+  const columns = useMemo(
+    () => columnsOf(name, before, after, dataset.snapshot_id),
+    [name, before, after, dataset.snapshot_id],
+  );
   const comparison = first.data;
 
   return (
@@ -138,7 +141,17 @@ function Compare({
   );
 }
 
-function columnsOf(name: DatasetName, before: string, after: string): Column<Difference, never>[] {
+/** An image is looked at in the snapshot that has it; the one that is shown anyway can be edited. */
+function snapshotView(snapshot: string, shown: string): View {
+  return snapshot === shown ? {} : { snapshot };
+}
+
+function columnsOf(
+  name: DatasetName,
+  before: string,
+  after: string,
+  shown: string,
+): Column<Difference, never>[] {
   return [
     {
       title: "Image",
@@ -156,7 +169,7 @@ function columnsOf(name: DatasetName, before: string, after: string): Column<Dif
             className="virtual-link"
             to="/datasets/$project/$type/images/$id"
             params={{ ...name, id }}
-            search={{}}
+            search={snapshotView(changes.includes("removed") ? before : after, shown)}
           >
             <Key>{key}</Key>
           </Link>
