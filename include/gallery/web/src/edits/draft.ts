@@ -90,7 +90,8 @@ export const stopSaving = (draft: Draft): Draft => ({ ...draft, saving: null });
 
 /** The save came to its end: only what it left out, and what was edited meanwhile, is pending. */
 export function finishSaving(draft: Draft, left: Leftovers): Draft {
-  const count = draft.saving?.count ?? 0;
+  if (!draft.saving) return draft;
+  const { count } = draft.saving;
   const saved = draft.edits.slice(0, count);
   const mine = new Map<string, Redrawing>();
   for (const edit of saved) if (edit.kind === "redrawing") mine.set(edit.id, edit);
