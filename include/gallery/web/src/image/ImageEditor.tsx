@@ -10,7 +10,7 @@ import { PictureStage, type SeenBox } from "../boxes/PictureStage";
 import { boxFault, imageFaults, moved, settled } from "../boxes/rules";
 import { useRedrawing } from "../boxes/useRedrawing";
 import { nextZoom, type Zoom } from "../boxes/zoom";
-import { canRedo, canUndo, redo, undo } from "../edits/draft";
+import { redo, undo } from "../edits/draft";
 import { labelsAfter, pageAfter } from "../edits/effect";
 import { useDraft } from "../edits/store";
 import { Badge, counted } from "../shell/Badge";
@@ -183,19 +183,6 @@ export function ImageEditor({ name, view, page, zoom, onZoom, brush, onBrush }: 
       page={page}
       tools={
         <div className="image-tools" role="toolbar" aria-label="Picture and edits">
-          <IconButton
-            icon="undo"
-            label="Undo (Ctrl+Z)"
-            disabled={!canUndo(draft)}
-            onClick={() => change(undo)}
-          />
-          <IconButton
-            icon="redo"
-            label="Redo (Ctrl+Y)"
-            disabled={!canRedo(draft)}
-            onClick={() => change(redo)}
-          />
-          <span className="image-rule" />
           <IconButton icon="minus" label="Zoom out (-)" onClick={() => onZoom(nextZoom(scale, -1))} />
           <output className="image-scale" aria-label="Zoom">
             {Math.round(scale * 100)} %

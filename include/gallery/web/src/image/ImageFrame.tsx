@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import type { ImagePage, View } from "../api/messages";
 import type { DatasetName } from "../api/queries";
+import { SaveBar } from "../edits/SaveBar";
 import { Icon } from "../shell/Icon";
 import { Key, Name } from "../shell/Name";
 import "./image-page.css";
@@ -43,6 +44,7 @@ export function ImageFrame({
         </nav>
       </header>
       {children}
+      <SaveBar name={name} />
     </section>
   );
 }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { sizeText } from "../facts/texts";
 import { Badge } from "../shell/Badge";
 import { Button, IconButton } from "../shell/Button";
@@ -71,13 +71,13 @@ export function UploadItem({
 }
 
 function Preview({ file }: { file: File }) {
-  const [address, setAddress] = useState("");
+  const picture = useRef<HTMLImageElement>(null);
   const [isMissing, setMissing] = useState(false);
   useEffect(() => {
     const made = URL.createObjectURL(file);
-    setAddress(made);
+    picture.current?.setAttribute("src", made);
     return () => URL.revokeObjectURL(made);
   }, [file]);
-  if (!address || isMissing) return <span className="upload-preview">no preview</span>;
-  return <img className="upload-preview" src={address} alt="" onError={() => setMissing(true)} />;
+  if (isMissing) return <span className="upload-preview">no preview</span>;
+  return <img ref={picture} className="upload-preview" alt="" onError={() => setMissing(true)} />;
 }
