@@ -1,5 +1,6 @@
 import { useEffect, useId, useRef, useState } from "react";
 import type { Box } from "../api/messages";
+import { cleaned } from "../labels/naming";
 import { nameOf } from "./drawing";
 import type { Size } from "./orientation";
 import { labelColour } from "./palette";
@@ -125,7 +126,8 @@ function LabelField(props: {
 }) {
   const [typed, setTyped] = useState<string | null>(null);
   const take = () => {
-    if (typed !== null && typed !== "" && typed !== props.label) props.onChange(typed);
+    const label = cleaned(typed ?? "");
+    if (label && label !== props.label) props.onChange(label);
     setTyped(null);
   };
   return (

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Limits } from "../api/messages";
-import { boxFault, imageFaults, labelFault, leastSide, moved, settled } from "./rules";
+import { faultOf } from "../labels/naming";
+import { boxFault, imageFaults, leastSide, moved, settled } from "./rules";
 
 const SIZE = { width: 100, height: 50 };
 const box = (left: number, top: number, width: number, height: number, label = "example") => ({
@@ -44,7 +45,7 @@ describe("boxFault", () => {
     ["below it", box(0, 45, 6, 6), "beyond"],
     ["one pixel wide", box(0, 0, 1, 10), "at least 2 × 2"],
     ["no number", box(Number.NaN, 0, 10, 10), "missing"],
-    ["no label", box(0, 0, 10, 10, ""), "no name"],
+    ["no label", box(0, 0, 10, 10, ""), "needs a name"],
   ])("%s", (_, given, fault) => {
     if (fault) expect(boxFault(given, SIZE)).toContain(fault);
     else expect(boxFault(given, SIZE)).toBe("");
@@ -78,10 +79,9 @@ describe("labels and counts", () => {
   };
 
   it("counts characters as people do", () => {
-    expect(labelFault("é".repeat(255))).toBe("");
-    expect(labelFault("🐦".repeat(255))).toBe("");
-    expect(labelFault("x".repeat(256))).toContain("255");
-    expect(labelFault("a\nb")).toContain("line break");
+    expect(faultOf("é".repeat(255))).toBe("");
+    expect(faultOf("🐦".repeat(255))).toBe("");
+    expect(faultOf("x".repeat(256))).toContain("255");
   });
 
   it("names each limit that is passed", () => {

@@ -1,11 +1,11 @@
 /** What the server will refuse of an image's labels and boxes, said before it is sent. See include/custom_labels/boxes.py. */
 
 import type { Box, Limits } from "../api/messages";
+import { faultOf } from "../labels/naming";
 import type { Rectangle, Size } from "./orientation";
 
 /** Rekognition scales images down to this many pixels on the longer side; a box has to be over 1 pixel then. */
 const SCALED_SIDE = 1280;
-export const LABEL_LENGTH = 255;
 
 /** The smallest number of whole pixels that a box of this picture may be wide and high. */
 export function leastSide({ width, height }: Size): number {
@@ -37,30 +37,23 @@ function clamp(value: number, least: number, most: number): number {
   return Math.min(Math.max(value, least), most);
 }
 
-/** Why a label's name will be refused, or an empty text. */
-export function labelFault(label: string): string {
-  if (label === "") return "The label has no name.";
-  if ([...label].length > LABEL_LENGTH) return `The label has more than ${LABEL_LENGTH} characters.`;
-  return /[\n\r]/u.test(label) ? "The label has a line break." : "";
-}
-
 /** Why a box will be refused, or an empty text. Without the picture's size, only its numbers can be judged. */
 export function boxFault(box: Box, size: Size | null): string {
   const { left, top, width, height } = box;
   if (![left, top, width, height].every(Number.isFinite)) return "A number is missing.";
   if (Math.min(left, top, width, height) < 0) return "Numbers below 0 are outside of the image.";
-  if (!size) return labelFault(box.label);
+  if (!size) return faultOf(box.label);
   if (left + width > size.width || top + height > size.height)
     return `The box reaches beyond the image of ${size.width} × ${size.height} pixels.`;
   const longer = Math.max(size.width, size.height, SCALED_SIDE);
   if (Math.min(width, height) * SCALED_SIDE <= longer)
     return `The box is too small: Rekognition needs at least ${leastSide(size)} × ${leastSide(size)} pixels here.`;
-  return labelFault(box.label);
+  return faultOf(box.label);
 }
 
 /** What speaks against saving the image as a whole, one sentence each. */
 export function imageFaults(labels: readonly string[], boxes: readonly Box[], limits: Limits): string[] {
-  const faults = labels.map(labelFault).filter(Boolean);
+  const faults = labels.map(faultOf).filter(Boolean);
   if (labels.length > limits.labels_per_image)
     faults.push(`The image has ${labels.length} labels; Rekognition takes ${limits.labels_per_image}.`);
   if (boxes.length > limits.boxes_per_image)

@@ -13,6 +13,7 @@ import { nextZoom, type Zoom } from "../boxes/zoom";
 import { redo, undo } from "../edits/draft";
 import { labelsAfter, pageAfter } from "../edits/effect";
 import { useDraft } from "../edits/store";
+import { cleaned } from "../labels/naming";
 import { Badge, counted } from "../shell/Badge";
 import { Button, IconButton } from "../shell/Button";
 import { notify } from "../shell/notices";
@@ -69,7 +70,7 @@ export function ImageEditor({ name, view, page, zoom, onZoom, brush, onBrush }: 
     (most, choice) => (choice.boxedImages > (most?.boxedImages ?? 0) ? choice : most),
     choices[0],
   );
-  const nextLabel = brush || drawing.boxes.at(-1)?.label || drawing.labels[0] || usual?.label || "";
+  const nextLabel = cleaned(brush) || drawing.boxes.at(-1)?.label || drawing.labels[0] || usual?.label || "";
   const canDraw = canEdit && nextLabel !== "" && drawing.boxes.length < limit;
 
   const seen = useMemo((): SeenBox[] => {

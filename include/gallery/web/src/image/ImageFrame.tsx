@@ -44,7 +44,13 @@ export function ImageFrame({
         </nav>
       </header>
       {children}
-      <SaveBar name={name} />
+      {/* As high as the bar that comes with the first edit, or the picture would move away from the pointer. */}
+      <footer className="image-foot">
+        <p>
+          Drag to draw a box · <kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>?</kbd> all keys
+        </p>
+        <SaveBar name={name} />
+      </footer>
     </section>
   );
 }

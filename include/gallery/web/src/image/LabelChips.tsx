@@ -1,6 +1,6 @@
 import { useId, useState } from "react";
 import { labelColour } from "../boxes/palette";
-import { labelFault } from "../boxes/rules";
+import { cleaned, faultOf } from "../labels/naming";
 import { IconButton } from "../shell/Button";
 import { Name } from "../shell/Name";
 
@@ -18,9 +18,10 @@ export function LabelChips({
 }) {
   const [typed, setTyped] = useState("");
   const list = useId();
-  const fault = typed ? labelFault(typed) : "";
-  const add = (label: string) => {
-    if (!label || labelFault(label)) return;
+  const fault = cleaned(typed) ? faultOf(cleaned(typed)) : "";
+  const add = (text: string) => {
+    const label = cleaned(text);
+    if (faultOf(label)) return;
     if (!labels.includes(label)) onChange([...labels, label]);
     setTyped("");
   };
@@ -73,7 +74,9 @@ export function LabelChips({
                 <option key={label}>{label}</option>
               ))}
           </datalist>
-          {typed && !fault && <button type="submit">Add{choices.includes(typed) ? "" : " new"}</button>}
+          {typed && !fault && (
+            <button type="submit">Add{choices.includes(cleaned(typed)) ? "" : " new"}</button>
+          )}
         </form>
       )}
     </div>
