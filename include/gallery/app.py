@@ -19,7 +19,18 @@ from include.gallery.guard import Guard, WriteLimits
 from include.gallery.image_places import CatalogPlaces
 from include.gallery.pictures import Pictures
 from include.gallery.problems import answer_problems
-from include.gallery.routes import comparison, datasets, downloads, images, pictures, runs, samples, session, uploads
+from include.gallery.routes import (
+    comparison,
+    datasets,
+    downloads,
+    images,
+    pictures,
+    runs,
+    samples,
+    saves,
+    session,
+    uploads,
+)
 from include.gallery.services import Rights, Services
 
 WEB: Final = Path(__file__).parent / "web" / "dist"
@@ -59,6 +70,7 @@ def create_app(
         downloads.router(known, rights),
         runs.router(services, rights),
         samples.router(services, rights),
+        saves.router(rights, Saves(known), limits),
         uploads.router(services, rights, drawn, limits),
     ):
         app.include_router(router)
