@@ -50,11 +50,14 @@ def rows(images: int, *, is_second: bool) -> Iterator[LedgerRow]:
     for at in range(images):
         key = f"photos/label-{at * LABELS // images:03}/image-{at:07}.jpg"
         number = at * LABELS // images + (is_second and at % 10 == 3)
-        state, label, entry, reason = State.REGISTERED, f"label {number:03}", None, Reason.IN_FOLDER
+        name = f"label {number:03}"
+        state, reason = State.REGISTERED, Reason.IN_FOLDER
+        label: str | None = name
+        entry: bytes | None = None
         if at % 100 == 7:
             state, label, reason = State.QUARANTINED, None, Reason.NOT_PNG_OR_JPEG
         elif at % 10 == 5:
-            boxes = [LabelledBox(label=label, left=at % 100, top=at % 90, width=300, height=200)]
+            boxes = [LabelledBox(label=name, left=at % 100, top=at % 90, width=300, height=200)]
             line = ManifestLine(
                 source_ref=f"s3://{BUCKET}/{key}",
                 boxes=(box_labels(ImageSize(width=1600, height=1200, depth=3), boxes, TIME),),

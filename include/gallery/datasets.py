@@ -118,6 +118,7 @@ class Datasets:
 
     :param folder: on local disk, for indexes and entries
     :ivar views: of recent requests
+    :ivar counts: of datasets and of recent views
     """
 
     def __init__(self, services: Services, folder: Path) -> None:
@@ -125,7 +126,7 @@ class Datasets:
         self.views = Views()
         self.snapshots = SnapshotReader()
         self._cache = Cache(folder)
-        self._counts = CountsReader()
+        self.counts = CountsReader()
         self._lock = threading.Lock()
         self._live: LRUCache[str, LiveEntries] = LRUCache(_LIVE_KEPT)
         self._shown: dict[str, Path] = {}
@@ -187,7 +188,7 @@ class Datasets:
         )
         if isinstance(found, Building):
             return msgspec.structs.replace(page, indexing=found.progress)
-        counts = self._counts.read(found.catalog, found.revision)
+        counts = self.counts.read(found.catalog, found.revision)
         if found.is_outdated and freshness.state == "current":
             freshness = msgspec.structs.replace(
                 freshness, state="reading", read=counts.shown_images, total=counts.shown_images

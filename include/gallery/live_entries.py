@@ -120,6 +120,7 @@ class LiveEntries:
         self._path = cache.folder / self._file
         self._progress_path = cache.folder / f"{slug}-entries.json"
         self._lock = threading.Lock()
+        self._check_lock = threading.Lock()
         self._check: _Check | None = None
         self._thread: threading.Thread | None = None
         self._failure: CustomLabelsError | None = None
@@ -256,8 +257,10 @@ class LiveEntries:
     # How it is done
 
     def _checked(self) -> _Check:
-        check = self._check
-        return check if check is not None and time.monotonic() - check.at < CHECK_S else self._ask()
+        # Many pages that are open ask once.
+        with self._check_lock:
+            check = self._check
+            return check if check is not None and time.monotonic() - check.at < CHECK_S else self._ask()
 
     def _ask(self) -> _Check:
         """Ask Rekognition and the workspace."""

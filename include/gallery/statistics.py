@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cachetools import LRUCache
 
 from include.custom_labels.codes import Code
@@ -59,10 +60,11 @@ class DatasetCounts:
 
 
 class CountsReader:
-    """Counts datasets, once for each state of a catalog."""
+    """Counts datasets and views, once for each state of a catalog."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._statistics: LRUCache[tuple[Path, int, bytes], Statistics] = LRUCache(_KEPT)
         self._counts: LRUCache[tuple[Path, int], DatasetCounts] = LRUCache(_KEPT)
 
     def read(self, catalog: Catalog, revision: int) -> DatasetCounts:
@@ -74,6 +76,17 @@ class CountsReader:
             found = _count(catalog)
             with self._lock:
                 self._counts[key] = found
+        return found
+
+    def statistics(self, catalog: Catalog, revision: int, view: View) -> Statistics:
+        """`read_statistics` of the catalog at that revision."""
+        key = (catalog.path, revision, msgspec.json.encode(view))
+        with self._lock:
+            found = self._statistics.get(key)
+        if found is None:
+            found = read_statistics(catalog, view)
+            with self._lock:
+                self._statistics[key] = found
         return found
 
 

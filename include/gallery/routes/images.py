@@ -17,7 +17,6 @@ from include.gallery.datasets import Datasets
 from include.gallery.messages import Box, DatasetType, ImageIds, ImagePage, Images, View
 from include.gallery.services import Rights
 from include.gallery.snapshots import DatasetName
-from include.gallery.statistics import read_statistics
 from include.gallery.views import view_ids
 
 OrientationOf = Callable[[CatalogImage], int]
@@ -53,7 +52,8 @@ def router(datasets: Datasets, rights: Rights, orientation_of: OrientationOf) ->
     @routes.get("/statistics")
     def statistics(project: ProjectName, dataset_type: DatasetType, request: Request) -> Response:
         name, view = DatasetName(project=project, dataset_type=dataset_type), view_of(request.query_params)
-        return answer(read_statistics(datasets.catalog(name, view.snapshot), view))
+        shown = datasets.shown(name, view.snapshot)
+        return answer(datasets.counts.statistics(shown.catalog, shown.revision, view))
 
     return routes
 
