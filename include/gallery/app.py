@@ -31,6 +31,7 @@ from include.gallery.routes import (
     session,
     uploads,
 )
+from include.gallery.saves import Saves
 from include.gallery.services import Rights, Services
 
 WEB: Final = Path(__file__).parent / "web" / "dist"
