@@ -1,7 +1,7 @@
 """Images as pictures that a browser may have: JPEGs that were drawn anew, upright and without any metadata.
 
 Nothing is decoded before its header says that Rekognition would read the image, so that it has at most 4,096 pixels
-on either side: decoding takes some 130 MB at most.
+on either side: decoding takes some 150 MB at most.
 """
 
 from __future__ import annotations

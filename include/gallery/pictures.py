@@ -113,7 +113,7 @@ def read_facts(session: S3Session, uri: S3Uri) -> PictureFacts:
 class DrawingPool:
     """A few threads that draw, and a short queue before them.
 
-    :param threads: pictures at a time: each may take 130 MB while it is drawn
+    :param threads: pictures at a time: each may take 150 MB while it is drawn
     :param waiting: more than that are refused
     """
 
