@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from airflow.sdk import Variable
 
 from include.custom_labels.dataset_entries import read_entry
+from include.custom_labels.errors import AccessError
 from include.gallery.services import DatasetState, ServiceDataset, ServiceProject
 from include.object_store.session import S3Session
 from include.object_store.snapshots import Workspace
 from include.pipelines.gallery_runs import AirflowRuns
 from include.pipelines.runs import named_connection, read_workspace, rekognition_hook, s3_session
 from include.rekognition.arns import project_name_of
-from include.rekognition.errors import translated_errors
+from include.rekognition.errors import RekognitionDatasetError, translated_errors
 from include.rekognition.hook import PAGE_SIZE, RekognitionHook
 
 CONNECTION_VARIABLE = "custom_labels_gallery_conn_id"
@@ -27,7 +29,8 @@ CONNECTION_VARIABLE = "custom_labels_gallery_conn_id"
 _LIFETIME_S = 300
 _CONNECTIONS = 16
 _UPDATE_DELAY_S = 2
-_UPDATE_ATTEMPTS = 900
+# Shorter than the lease of a save, which is renewed before each batch.
+_UPDATE_ATTEMPTS = 360
 
 
 class AirflowServices:
@@ -49,15 +52,29 @@ class AirflowServices:
         return AirflowRuns(lambda conn_id: _session(conn_id, _period()))
 
 
+@contextmanager
+def refused_by_rekognition() -> Iterator[None]:
+    """Errors of the control plane, which are Airflow's, as the domain has them.
+
+    :raises AccessError: with the same code, detail and next step
+    """
+    try:
+        yield
+    except RekognitionDatasetError as error:
+        raise AccessError(error.code, error.detail, error.next_step, resource=error.resource) from error
+
+
 class HookDatasets:
-    """The gallery's `include.gallery.services.DatasetService`."""
+    """The gallery's `include.gallery.services.DatasetService`.
+
+    Every method raises AccessError with Rekognition's code where AWS refuses.
+    """
 
     def __init__(self, hook: RekognitionHook) -> None:
         self._hook = hook
 
     def projects(self) -> list[ServiceProject]:
-        """:raises RekognitionDatasetError: AWS refused the request"""
-        with translated_errors("the projects"):
+        with refused_by_rekognition(), translated_errors("the projects"):
             pages = self._hook.conn.get_paginator("describe_projects").paginate(
                 PaginationConfig={"PageSize": PAGE_SIZE}
             )
@@ -82,8 +99,8 @@ class HookDatasets:
         ]
 
     def describe(self, dataset_arn: str) -> DatasetState:
-        """:raises RekognitionDatasetError: AWS refused the request"""
-        described = self._hook.describe_dataset(dataset_arn)
+        with refused_by_rekognition():
+            described = self._hook.describe_dataset(dataset_arn)
         counts = described.get("DatasetStats", {})
         return DatasetState(
             status=described["Status"],
@@ -96,18 +113,18 @@ class HookDatasets:
         )
 
     def entries(self, dataset_arn: str) -> Iterator[str]:
-        """:raises RekognitionDatasetError: AWS refused a request"""
-        return self._hook.iterate_dataset_entries(dataset_arn)
+        with refused_by_rekognition():
+            yield from self._hook.iterate_dataset_entries(dataset_arn)
 
     def find_entries(self, dataset_arn: str, source_ref: str) -> list[str]:
-        """:raises RekognitionDatasetError: AWS refused the request"""
-        found = self._hook.iterate_dataset_entries(dataset_arn, source_ref_contains=source_ref)
-        return [entry for entry in found if read_entry(entry.encode())[0] == source_ref]
+        with refused_by_rekognition():
+            found = self._hook.iterate_dataset_entries(dataset_arn, source_ref_contains=source_ref)
+            return [entry for entry in found if read_entry(entry.encode())[0] == source_ref]
 
     def update(self, dataset_arn: str, lines: bytes) -> None:
-        """:raises RekognitionDatasetError: AWS refused the batch, or could not apply it"""
-        self._hook.update_dataset_entries(dataset_arn, lines)
-        self._hook.wait("dataset_updated", dataset_arn, _UPDATE_DELAY_S, _UPDATE_ATTEMPTS)
+        with refused_by_rekognition():
+            self._hook.update_dataset_entries(dataset_arn, lines)
+            self._hook.wait("dataset_updated", dataset_arn, _UPDATE_DELAY_S, _UPDATE_ATTEMPTS)
 
 
 def connection_id() -> str:
