@@ -15,6 +15,8 @@ import { DatasetsPage } from "./pages/DatasetsPage";
 import { EmptyState } from "./shell/EmptyState";
 import { ProblemNote } from "./shell/ProblemNote";
 import { Shell } from "./shell/Shell";
+import { snapshotsOf } from "./comparison/address";
+import { targetOf } from "./uploads/target";
 import { parseSearch, stringifySearch, viewOf } from "./views/view";
 
 const root = createRootRoute({
@@ -60,6 +62,7 @@ const ledger = createRoute({
 const compare = createRoute({
   getParentRoute: () => dataset,
   path: "/compare",
+  validateSearch: (search: Record<string, unknown>) => snapshotsOf(search),
   component: lazyRouteComponent(() => import("./pages/ComparePage"), "ComparePage"),
 });
 const balance = createRoute({
@@ -83,6 +86,7 @@ const run = createRoute({
 const upload = createRoute({
   getParentRoute: () => root,
   path: "/upload",
+  validateSearch: (search: Record<string, unknown>) => targetOf(search),
   component: lazyRouteComponent(() => import("./pages/UploadPage"), "UploadPage"),
 });
 

@@ -2,7 +2,17 @@
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { address, get } from "./client";
-import type { DatasetPage, ImagePage, ImageRow, Images, Projects, RunPage, Session } from "./messages";
+import type {
+  Comparison,
+  DatasetPage,
+  ImagePage,
+  ImageRow,
+  Images,
+  Projects,
+  RunPage,
+  Session,
+  Statistics,
+} from "./messages";
 
 export type DatasetName = { project: string; type: "train" | "test" };
 
@@ -70,4 +80,26 @@ export const runQuery = (dagId: string, runId: string) =>
     queryFn: ({ signal }) =>
       get<RunPage>(`api/runs/${encodeURIComponent(dagId)}/${encodeURIComponent(runId)}`, {}, signal),
     refetchInterval: 5_000,
+  });
+
+/** One page of what differs between two snapshots; `before` is empty for nothing at all. */
+export const comparisonQuery = (
+  name: DatasetName,
+  asked: { before: string; after: string; change: readonly string[]; key: string },
+  offset: number,
+  limit: number,
+) =>
+  queryOptions({
+    queryKey: ["comparison", name.project, name.type, asked, offset, limit],
+    queryFn: ({ signal }) =>
+      get<Comparison>(`${datasetPath(name)}/comparison`, { ...asked, offset, limit }, signal),
+    // Snapshots never change.
+    staleTime: Number.POSITIVE_INFINITY,
+    placeholderData: keepPreviousData,
+  });
+
+export const statisticsQuery = (name: DatasetName, view: ViewQuery, version: string) =>
+  queryOptions({
+    queryKey: ["statistics", name.project, name.type, view, version],
+    queryFn: ({ signal }) => get<Statistics>(`${datasetPath(name)}/statistics`, view, signal),
   });

@@ -8,8 +8,9 @@ export const cleaned = (text: string): string => text.replaceAll(/[\r\n]+/g, " "
 /** What is wrong with a new name; empty where nothing is. */
 export function faultOf(name: string): string {
   if (!name) return "A label needs a name.";
-  if (name.length > MAX_LABEL)
-    return `A label has at most ${MAX_LABEL} characters; this one has ${name.length}.`;
+  // Characters as the server counts them.
+  const { length } = [...name];
+  if (length > MAX_LABEL) return `A label has at most ${MAX_LABEL} characters; this one has ${length}.`;
   return "";
 }
 
