@@ -65,8 +65,12 @@ export function useSaving(name: DatasetName): SavingState {
           },
       );
       change((before) => finishSaving(before, save));
-      const toDecide = left.size ? ` ${counted(left.size, "image")} to decide on.` : "";
-      if (save.sent) notify(`Saved ${counted(save.sent, "image")}.${toDecide}`, "good");
+      const unlisted = save.refused - save.refusals.length;
+      const toDecide =
+        (left.size ? ` ${counted(left.size, "image")} to decide on.` : "") +
+        (unlisted > 0 ? ` ${counted(unlisted, "more image")} could not be saved for such reasons.` : "");
+      if (save.sent)
+        notify(`Saved ${counted(save.sent, "image")}.${toDecide}`, unlisted > 0 ? "bad" : "good");
       else notify(`Nothing was saved.${toDecide}`, "bad");
     } else if (save?.state === "failed" || isLost) {
       change(stopSaving);
