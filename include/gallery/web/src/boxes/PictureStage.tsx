@@ -68,6 +68,7 @@ export function PictureStage(stage: Stage) {
       data-pixels={scale >= 3 || undefined}
       data-loaded={size ? src : undefined}
     >
+      {!size && <p className="stage-waiting">Reading the picture…</p>}
       <div className="stage-room">
         <div className="stage-picture" style={drawn ?? {}}>
           <div ref={host} className="stage-host" />
