@@ -1,4 +1,4 @@
-import { useState, type ReactNode } from "react";
+import { memo, useState, type ReactNode } from "react";
 import type { Count as CountOf, DatasetPage, View } from "../api/messages";
 import { Count } from "../shell/Badge";
 import { Button } from "../shell/Button";
@@ -12,7 +12,7 @@ type FiltersProps = { page: DatasetPage; view: View; onChange: (view: View) => v
 const SHOWN_LABELS = 12;
 
 /** What narrows the view down, with the counts of the whole dataset. */
-export function Filters({ page, view, onChange }: FiltersProps) {
+export const Filters = memo(function Filters({ page, view, onChange }: FiltersProps) {
   const [text, setText] = useState("");
   const [isAll, setAll] = useState(false);
   const chosen = view.label ?? [];
@@ -104,7 +104,7 @@ export function Filters({ page, view, onChange }: FiltersProps) {
       )}
     </div>
   );
-}
+});
 
 type GroupProps = { title: string; chosen: number; isOpen?: boolean; children: ReactNode };
 

@@ -18,6 +18,12 @@ import type { Selection } from "./selection";
 import { Tile, type TileHandlers } from "./Tile";
 import type { Span } from "./useImages";
 
+/** How long images have to be in sight before they are asked for: what is scrolled past is not worth a request. */
+const REST_MS = 70;
+
+/** Above and below the rows together. */
+const PADDING = 24;
+
 export type GridPlace = { active: number; offset: number };
 
 type GridProps = TileHandlers & {
@@ -31,6 +37,7 @@ type GridProps = TileHandlers & {
   /** Where the grid was left; it is kept up to date while it is moved. */
   place: RefObject<GridPlace>;
   isOld: boolean;
+  /** Images in sight, once they have been so for a moment. */
   onSpan: (span: Span) => void;
   /** After shift and a key that moves: the range reaches to the second one. */
   onRange: (from: number, to: number) => void;
@@ -106,7 +113,8 @@ export function Grid(props: GridProps) {
     const before = lastLayout.current;
     lastLayout.current = layout;
     if (before.columns !== columns && before.rows > 0 && frame.width > 0 && topImage.current > 0) {
-      virtual.scrollToIndex(Math.floor(topImage.current / columns), { align: "start" });
+      const top = Math.floor(topImage.current / columns) * rowHeight;
+      scroller.current?.scrollTo({ top: stretch.toBar(top) });
     }
   });
 
@@ -115,7 +123,8 @@ export function Grid(props: GridProps) {
   const last = ((range?.endIndex ?? 0) + 1) * columns - 1;
   useEffect(() => {
     topImage.current = first;
-    onSpan({ first, last });
+    const timer = window.setTimeout(() => onSpan({ first, last }), REST_MS);
+    return () => window.clearTimeout(timer);
   }, [first, last, onSpan]);
 
   const offset = virtual.scrollOffset ?? 0;
@@ -156,6 +165,16 @@ export function Grid(props: GridProps) {
     [activate, mark],
   );
 
+  // As far as it takes to see all of the row; the library would stop where the bar ends, stretched or not.
+  const scrollToRow = (at: number) => {
+    const element = scroller.current;
+    if (!element) return;
+    const top = at * rowHeight;
+    const from = stretch.toContent(element.scrollTop);
+    const room = element.clientHeight - PADDING;
+    if (top < from) element.scrollTop = stretch.toBar(top);
+    else if (top + rowHeight > from + room) element.scrollTop = stretch.toBar(top + rowHeight - room);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     const isMove = !event.ctrlKey && !event.metaKey && !event.altKey;
     const visible = Math.max(1, Math.floor(frame.height / rowHeight));
@@ -166,7 +185,7 @@ export function Grid(props: GridProps) {
     }
     event.preventDefault();
     activate(to);
-    virtual.scrollToIndex(Math.floor(to / columns), { align: "auto" });
+    scrollToRow(Math.floor(to / columns));
     if (event.shiftKey) props.onRange(current, to);
   };
 

@@ -1,13 +1,10 @@
 import { useQueries, useQuery, useQueryClient, type QueryKey } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useMemo } from "react";
 import type { ImageRow, Images } from "../api/messages";
 import { imagesQuery, type DatasetName, type ViewQuery } from "../api/queries";
 import { PAGE, pagesOf } from "./paging";
 
 export type Span = { first: number; last: number };
-
-/** How long a page has to be in sight before it is asked for: what is scrolled past is not worth a request. */
-const REST_MS = 70;
 
 /** The rows of a view around what is in sight; `row` of one that has not come yet is undefined. */
 export function useImages(name: DatasetName, view: ViewQuery, version: string, span: Span) {
@@ -15,10 +12,9 @@ export function useImages(name: DatasetName, view: ViewQuery, version: string, s
   // The first page says how many there are; while another view is read, the one before stays, dimmed.
   const start = useQuery({ ...imagesQuery(name, view, version, 0, PAGE), staleTime: Infinity });
   const total = start.data?.total ?? 0;
-  const rested = useRested(span);
   const offsets = useMemo(
-    () => pagesOf(rested.first, rested.last, total).filter((offset) => offset > 0),
-    [rested, total],
+    () => pagesOf(span.first, span.last, total).filter((offset) => offset > 0),
+    [span, total],
   );
   const pages = useQueries({
     queries: offsets.map((offset) => {
@@ -70,14 +66,4 @@ function samePlace(all: [QueryKey, unknown][], wanted: QueryKey): Images | undef
   const place = JSON.stringify([wanted[3], wanted[5], wanted[6]]);
   const known = all.filter(([key, data]) => data && JSON.stringify([key[3], key[5], key[6]]) === place);
   return known.at(-1)?.[1] as Images | undefined;
-}
-
-function useRested(span: Span): Span {
-  const [rested, setRested] = useState(span);
-  const { first, last } = span;
-  useEffect(() => {
-    const timer = window.setTimeout(() => setRested({ first, last }), REST_MS);
-    return () => window.clearTimeout(timer);
-  }, [first, last]);
-  return rested;
 }

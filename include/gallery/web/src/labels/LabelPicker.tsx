@@ -162,8 +162,9 @@ export function LabelPicker({ count, rows, choices, onPick, onManage, onClose }:
             >
               <Mark have={have(option.label)} picked={picked.get(option.label)} />
               <span className="label-option-name">
-                {option.isNew && "Create "}
+                {option.isNew && "Create “"}
                 <Name>{option.label}</Name>
+                {option.isNew && "”"}
               </span>
               <small>{option.note}</small>
               {have(option.label) !== "none" && !option.isNew && (
