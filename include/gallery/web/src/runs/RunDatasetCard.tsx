@@ -90,6 +90,7 @@ function Counts({
   if (entries.length === 0) return null;
   return (
     <dl className="run-counts" aria-label={label}>
+      <div className="run-hint">{label}</div>
       {entries.map(([value, count]) => (
         <div key={value}>
           <dt>
