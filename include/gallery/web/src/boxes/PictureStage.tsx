@@ -140,9 +140,12 @@ function useAnnotator(stage: Stage, size: Size | null, setSize: (size: Size | nu
       const upright = { width: image.naturalWidth, height: image.naturalHeight };
       const made = createImageAnnotator(image, { theme: "light", drawingMode: "drag" });
       const ignore = listen(made, latest);
+      const layer = made.element.querySelector("svg");
+      const unhide = layer ? hide(layer) : () => {};
       annotator.current = made;
       destroy = () => {
         ignore();
+        unhide();
         made.destroy();
         annotator.current = null;
       };
@@ -181,6 +184,22 @@ function useAnnotator(stage: Stage, size: Size | null, setSize: (size: Size | nu
 
   useColours(stage.boxes, stage.selected);
   return host;
+}
+
+/**
+ * Keep screen readers and Tab out of Annotorious' layer, whose handles have no names: the list of boxes has the same,
+ * in words and numbers. Returns how to stop.
+ */
+function hide(layer: SVGElement): () => void {
+  const leave = () => {
+    for (const each of [layer, ...layer.querySelectorAll('[tabindex="0"]')])
+      each.setAttribute("tabindex", "-1");
+  };
+  layer.setAttribute("aria-hidden", "true");
+  leave();
+  const observer = new MutationObserver(leave);
+  observer.observe(layer, { childList: true, subtree: true });
+  return () => observer.disconnect();
 }
 
 /** Hand on what a person does with the pointer. Returns how to stop. */
