@@ -59,7 +59,7 @@ export function PictureStage(stage: Stage) {
     return () => box.removeEventListener("wheel", onWheel);
   }, [zoomAt]);
 
-  const drawn = size ? { width: size.width * scale, height: size.height * scale } : null;
+  const drawn = size && placed(size, scale, room);
   return (
     <div
       ref={viewport}
@@ -92,6 +92,21 @@ export function PictureStage(stage: Stage) {
       </div>
     </div>
   );
+}
+
+/**
+ * Where the picture is drawn: in the middle, on whole pixels of the page, since Annotorious divides by rounded lengths.
+ */
+function placed({ width, height }: Size, scale: number, room: Size) {
+  const size = {
+    width: Math.max(1, Math.round(width * scale)),
+    height: Math.max(1, Math.round(height * scale)),
+  };
+  return {
+    ...size,
+    marginLeft: Math.max(0, Math.floor((room.width - size.width) / 2)),
+    marginTop: Math.max(0, Math.floor((room.height - size.height) / 2)),
+  };
 }
 
 /** The space there is for the picture. */
@@ -141,6 +156,8 @@ function useAnnotator(stage: Stage, size: Size | null, setSize: (size: Size | nu
       const made = createImageAnnotator(image, { theme: "light", drawingMode: "drag" });
       const ignore = listen(made, latest);
       const layer = made.element.querySelector("svg");
+      // Its rounded lengths need not be in the picture's ratio.
+      layer?.setAttribute("preserveAspectRatio", "none");
       const unhide = layer ? hide(layer) : () => {};
       annotator.current = made;
       destroy = () => {
@@ -159,8 +176,8 @@ function useAnnotator(stage: Stage, size: Size | null, setSize: (size: Size | nu
       image.removeAttribute("src");
       wrapper.remove();
     };
-    // The description does not change without the picture.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
+    // The description is read once, with its picture.
+    // oxlint-disable-next-line react/exhaustive-deps
   }, [src, setSize]);
 
   useEffect(() => {
