@@ -63,27 +63,31 @@ aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the f
 	@exec $(RUN)/python -m include.local_aws
 
 .PHONY: test
-test: $(READY) ## run every test
+test: $(READY) $(WEB)/dist/index.html ## run every test; ARGS are pytest's, and leave the pages' own tests out
+	@$(if $(ARGS),,$(NPM) run --silent test)
 	@$(RUN)/pytest $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## check format, lint rules and the direction of imports
+lint: $(READY) $(WEB)/node_modules/.package-lock.json ## check format, lint rules and the direction of imports
 	@$(RUN)/ruff format --check .
 	@$(RUN)/ruff check .
 	@$(RUN)/lint-imports
+	@$(NPM) run --silent lint
 
 .PHONY: format
-format: $(READY) ## format the code
+format: $(READY) $(WEB)/node_modules/.package-lock.json ## format the code
 	@$(RUN)/ruff format .
 	@$(RUN)/ruff check --fix .
+	@$(NPM) run --silent format
 
 .PHONY: schema
 schema: $(READY) ## write include/datasets/dataset.schema.json, which editors check dataset files with
 	@$(RUN)/python -m include.pipelines.dataset_schema
 
 .PHONY: types
-types: $(READY) ## check the types
+types: $(READY) $(WEB)/node_modules/.package-lock.json ## check the types
 	@$(RUN)/mypy $(TYPED)
+	@$(NPM) run --silent types
 
 .PHONY: bench
 bench: $(READY) ## measure, in under two minutes

@@ -7,6 +7,7 @@ service adds members of its own.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -61,6 +62,25 @@ def content_digest(line: ManifestLine) -> bytes:
         for box in each.boxes.annotations
     )
     return _digest(_ENCODER.encode([labels, boxes, sorted(line.unsupported)]))
+
+
+def error_codes(data: bytes) -> tuple[str, ...]:
+    """All codes that the service wrote into a line: of the line itself, of its attributes and their annotations."""
+    if not any(b'"%b"' % member.encode() in data for member in _ERROR_MEMBERS):
+        return ()
+    return tuple(dict.fromkeys(_nested_codes(decode_line(data))))
+
+
+def _nested_codes(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if name in _ERROR_MEMBERS and isinstance(member, list):
+                yield from _codes(member)
+            else:
+                yield from _nested_codes(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _nested_codes(member)
 
 
 def _codes(errors: object) -> list[str]:

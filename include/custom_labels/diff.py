@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -77,6 +77,26 @@ class DiffSample(msgspec.Struct, frozen=True, kw_only=True):
     after: str = ""
 
 
+class ImageDifference(NamedTuple):
+    """One difference of one image.
+
+    :ivar image: its identity; of a moved one, where it is now
+    :ivar before: its line, without the line end; None where the first side has none
+    :ivar after: its line, without the line end; None where the second side has none
+    :ivar before_object: ETag and size in bytes, where they are known
+    :ivar after_object: ETag and size in bytes, where they are known
+    :ivar moved_from: identity under which a moved image was, else empty
+    """
+
+    difference: Difference
+    image: str
+    before: bytes | None = None
+    after: bytes | None = None
+    before_object: tuple[str, int] | None = None
+    after_object: tuple[str, int] | None = None
+    moved_from: str = ""
+
+
 class SnapshotDiff(msgspec.Struct, frozen=True, kw_only=True):
     """Totals are true, samples are the first few.
 
@@ -108,14 +128,19 @@ class SnapshotDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def diff_snapshots(
-    before: Snapshot, after: Snapshot, *, samples_per_difference: int = MAX_FINDING_SAMPLES.value
+    before: Snapshot,
+    after: Snapshot,
+    *,
+    samples_per_difference: int = MAX_FINDING_SAMPLES.value,
+    on_difference: Callable[[ImageDifference], None] | None = None,
 ) -> SnapshotDiff:
     """Compare two snapshots.
 
+    :param on_difference: is told each difference, in the order of the images' identities; moved images come last
     :raises ManifestError: MANIFEST_NOT_SORTED where a side is not sorted or has an image twice, or one of AWS's codes
         where a line names no image or is too long; ``manifest``, first or second, is in the error's details
     """
-    comparison = _Comparison(before, after, samples_per_difference)
+    comparison = _Comparison(before, after, samples_per_difference, on_difference)
     comparison.run()
     return comparison.result()
 
@@ -196,7 +221,14 @@ class _Side:
 
 
 class _Comparison:
-    def __init__(self, before: Snapshot, after: Snapshot, samples_per_difference: int) -> None:
+    def __init__(
+        self,
+        before: Snapshot,
+        after: Snapshot,
+        samples_per_difference: int,
+        on_difference: Callable[[ImageDifference], None] | None,
+    ) -> None:
+        self._on_difference = on_difference
         self._contents = LineContents()
         old, new = before.objects, after.objects
         self._has_objects = old is not None and new is not None
@@ -223,6 +255,9 @@ class _Comparison:
             if not self._take_block(block):
                 for _ in range(block.count(b"\n")):
                     self._take_next()
+        if self._on_difference is not None:
+            for old, new in self._moves.pairs():
+                self._on_difference(ImageDifference("moved", new, moved_from=old))
 
     def _take_block(self, block: bytes) -> bool:
         """Take lines that both sides have; False where they have to be taken one by one."""
@@ -233,8 +268,8 @@ class _Comparison:
             _count(self._labels_before, content, images)
             _count(self._labels_after, content, images)
         if self._has_objects:
-            for address in run.addresses:
-                self._compare_objects(address.decode())
+            for address, line in zip(run.addresses, block[:-1].split(b"\n"), strict=True):
+                self._compare_objects(address.decode(), line, line)
         self._last = run.addresses[-1].decode()
         self._before.skip(block)
         self._after.skip(block)
@@ -261,10 +296,10 @@ class _Comparison:
         if is_before and is_after:
             self._compare()
         elif is_before:
-            self._note("removed", before.identity, lambda: (before.describe(), ""))
+            self._note("removed", before.identity, before.stream.line, None, lambda: (before.describe(), ""))
             self._moves.remove(before.identity, before.object_of(before.identity))
         else:
-            self._note("added", after.identity, lambda: ("", after.describe()))
+            self._note("added", after.identity, None, after.stream.line, lambda: ("", after.describe()))
             self._moves.add(after.identity, after.object_of(after.identity))
         if is_before:
             before.step()
@@ -274,24 +309,36 @@ class _Comparison:
     def _compare(self) -> None:
         """Compare the two lines of an image."""
         before, after = self._before, self._after
+        old, new = before.stream.line, after.stream.line
         if before.content.digest != after.content.digest:
-            self._note("relabelled", before.identity, lambda: (before.describe(), after.describe()))
+            self._note("relabelled", before.identity, old, new, lambda: (before.describe(), after.describe()))
         if self._has_objects:
-            self._compare_objects(before.identity)
+            self._compare_objects(before.identity, old, new)
 
-    def _compare_objects(self, identity: str) -> None:
+    def _compare_objects(self, identity: str, before: bytes | None, after: bytes | None) -> None:
         old, new = self._before.object_of(identity), self._after.object_of(identity)
         if old is None or new is None:
             self._not_compared += 1
         elif old != new:
-            self._note("changed", identity, lambda: (_object_text(*old), _object_text(*new)))
+            self._note("changed", identity, before, after, lambda: (_object_text(*old), _object_text(*new)))
 
-    def _note(self, difference: Difference, image: str, before_and_after: Callable[[], tuple[str, str]]) -> None:
+    def _note(
+        self,
+        difference: Difference,
+        image: str,
+        before: bytes | None,
+        after: bytes | None,
+        describe_both: Callable[[], tuple[str, str]],
+    ) -> None:
         self._totals[difference] += 1
         samples = self._samples[difference]
         if len(samples) < self._samples_max:
-            before, after = before_and_after()
-            samples.append(DiffSample(image=image, before=before, after=after))
+            said_before, said_after = describe_both()
+            samples.append(DiffSample(image=image, before=said_before, after=said_after))
+        if self._on_difference is not None:
+            old = self._before.object_of(image) if before is not None else None
+            new = self._after.object_of(image) if after is not None else None
+            self._on_difference(ImageDifference(difference, image, before, after, old, new))
 
     def result(self) -> SnapshotDiff:
         """The difference, once `run` is through."""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final
 
 HISTORY_FOLDER: Final = "custom-labels-history"
@@ -53,3 +54,16 @@ def identity(source_ref: str) -> str:
     bucket = source_ref.split("/", 3)[2]
     _, _, key = source_ref[at + len(_MARK) :].partition("/")
     return f"s3://{bucket}/{key}" if key else source_ref
+
+
+def image_id(source_ref: str) -> str:
+    """The same 16 hex digits for an image in every snapshot, wherever its bytes lie.
+
+    Among 250,000 images, two have the same ones with a chance of one to 590 millions.
+    """
+    return image_digest(identity(source_ref)).hex()
+
+
+def image_digest(identity: str) -> bytes:
+    """The eight bytes of an `image_id`, of the image's identity."""
+    return blake2b(identity.encode(), digest_size=8).digest()

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from include.custom_labels.dataset_entries import content_digest, read_entry
+from include.custom_labels.dataset_entries import content_digest, error_codes, read_entry
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.history import HISTORY_FOLDER, identity
 from include.custom_labels.label_attributes import SOURCE_REF
@@ -42,10 +42,20 @@ class Content(NamedTuple):
 
     :ivar digest: equal for lines that say the same, see `include.custom_labels.dataset_entries`
     :ivar labels: of the image and of its boxes, sorted; none where the line has not the format
+    :ivar image_labels: image-level ones, sorted
+    :ivar box_labels: of its boxes, sorted
+    :ivar boxes: how many
+    :ivar errors: codes that the service wrote into the line
+    :ivar size: width and height that boxes were drawn on, in stored pixels; 0 where no box says
     """
 
     digest: bytes
     labels: tuple[str, ...]
+    image_labels: tuple[str, ...] = ()
+    box_labels: tuple[str, ...] = ()
+    boxes: int = 0
+    errors: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
 
 class Run(NamedTuple):
@@ -120,8 +130,8 @@ class LineContents:
             parsed = parse_line(line)
         except ManifestError:
             source_ref, entry = read_entry(line)
-            return identity(source_ref), Content(entry.content, ())
-        content = Content(content_digest(parsed), _labels(parsed))
+            return identity(source_ref), Content(entry.content, (), errors=error_codes(line) or entry.errors)
+        content = _content(line, parsed)
         # Behind the first source-ref there may be another one, in any spelling, which is the one that counts then.
         is_usual = address == parsed.source_ref.encode() and _SOURCE_REF not in shape and b"\\" not in shape
         if is_usual and len(shape) <= _SHAPE_LENGTH_MAX:
@@ -151,9 +161,19 @@ def _unescaped(quoted: bytes) -> bytes:
         return b""
 
 
-def _labels(line: ManifestLine) -> tuple[str, ...]:
-    labels = {label.metadata.class_name for label in line.labels}
+def _content(data: bytes, line: ManifestLine) -> Content:
+    image_labels = {label.metadata.class_name for label in line.labels}
+    box_labels: set[str] = set()
     for _, boxes, metadata in line.boxes:
         named = (metadata.class_map.get(str(box.class_id)) for box in boxes.annotations)
-        labels.update(label for label in named if label is not None)
-    return tuple(sorted(labels))
+        box_labels.update(label for label in named if label is not None)
+    sizes = [(size.width, size.height) for each in line.boxes for size in each.boxes.image_size]
+    return Content(
+        digest=content_digest(line),
+        labels=tuple(sorted(image_labels | box_labels)),
+        image_labels=tuple(sorted(image_labels)),
+        box_labels=tuple(sorted(box_labels)),
+        boxes=sum(len(each.boxes.annotations) for each in line.boxes),
+        errors=error_codes(data),
+        size=sizes[0] if sizes else (0, 0),
+    )

@@ -262,14 +262,15 @@ def canonical_creation_date(text: str) -> str | None:
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def _whole(number: float) -> float:
+def whole_number(number: float) -> float:
+    """The number without its ``.0``, where it is a whole one."""
     return int(number) if abs(number) < 2**53 and number == int(number) else number
 
 
 def _canonical_metadata(metadata: ImageLevelMetadata) -> ImageLevelMetadata:
     return msgspec.structs.replace(
         metadata,
-        confidence=_whole(metadata.confidence),
+        confidence=whole_number(metadata.confidence),
         creation_date=canonical_creation_date(metadata.creation_date) or metadata.creation_date,
     )
 
@@ -280,10 +281,10 @@ def _canonical_boxes(boxes: Boxes) -> Boxes:
         annotations=tuple(
             msgspec.structs.replace(
                 each,
-                top=_whole(each.top),
-                left=_whole(each.left),
-                width=_whole(each.width),
-                height=_whole(each.height),
+                top=whole_number(each.top),
+                left=whole_number(each.left),
+                width=whole_number(each.width),
+                height=whole_number(each.height),
             )
             for each in boxes.annotations
         ),
@@ -294,7 +295,7 @@ def _canonical_boxes_metadata(metadata: BoxesMetadata) -> BoxesMetadata:
     return msgspec.structs.replace(
         metadata,
         objects=tuple(
-            msgspec.structs.replace(each, confidence=_whole(each.confidence))
+            msgspec.structs.replace(each, confidence=whole_number(each.confidence))
             if each.confidence is not msgspec.UNSET
             else each
             for each in metadata.objects

@@ -116,6 +116,11 @@ class Reason(StrEnum):
         "Sent, but not in the dataset afterwards; see the entry's line.",
     )
     ENTRY_ERROR = "ENTRY_ERROR", "The dataset holds the entry with an error; see its code in `detail`."
+    # in the dataset, and in no ledger of its imports
+    ADDED_ELSEWHERE = (
+        "ADDED_ELSEWHERE",
+        "In the dataset, and brought by none of its imports: added in the console or otherwise; nothing to do.",
+    )
     # annotations that were brought along
     IN_ANNOTATIONS = "IN_ANNOTATIONS", "Labelled by the annotations that were imported."
     NO_ANNOTATIONS = "NO_ANNOTATIONS", "The imported annotations name the image and have no label for it."

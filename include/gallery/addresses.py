@@ -9,6 +9,12 @@ from urllib.parse import quote
 MOUNT: Final = "/custom-labels"
 """The path below Airflow's own address at which the gallery is mounted."""
 
+PAGES: Final = f"{MOUNT}/".lstrip("/")
+"""The pages, relative to Airflow's own address; without its last slash, Airflow would answer with its own page."""
+
+RUN_PAGE: Final = f"{PAGES}#/runs/{{DAG_ID}}/{{RUN_ID}}"
+"""The page of a Dag run, for Airflow to put its ids into."""
+
 SAMPLES: Final = "/samples"
 
 MAX_SAMPLES: Final = 12

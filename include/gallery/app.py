@@ -1,63 +1,78 @@
 """The gallery: a web application that Airflow's API server mounts, and that knows no Airflow.
 
-Airflow does not ask who calls a mounted application. Each route of a Dag therefore depends on ``may_read_dag``, which
-comes from whoever mounts the gallery, and which answers before anything is read.
+Airflow does not ask who calls a mounted application. Every route therefore depends on one of the `Rights`, which come
+from whoever mounts the gallery, and which answer before anything is read; `include.gallery.guard` stands before all of
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI
 
-from include.custom_labels.errors import CustomLabelsError
-from include.gallery.addresses import MAX_SAMPLES, SAMPLES, SampleAddress
+from include.gallery import pages
+from include.gallery.datasets import Datasets
+from include.gallery.guard import Guard, WriteLimits
+from include.gallery.image_places import CatalogPlaces
+from include.gallery.pictures import Pictures
+from include.gallery.problems import answer_problems
+from include.gallery.routes import (
+    comparison,
+    datasets,
+    downloads,
+    images,
+    pictures,
+    runs,
+    samples,
+    saves,
+    session,
+    uploads,
+)
+from include.gallery.saves import Saves
+from include.gallery.services import Rights, Services
 
-PICTURE_HEADERS = {
-    "Cache-Control": "private, max-age=300",
-    "Content-Security-Policy": "default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
-
-# As Airflow has them: a Dag's id of word characters, dots and dashes; a run's of anything but a slash.
-DagId = Annotated[str, Path(pattern=r"^[\w.\-]+$", max_length=250)]
-RunId = Annotated[str, Path(pattern=r"^[^/\x00-\x1f\x7f]+$", max_length=250)]
-SampleNumber = Annotated[str, Path(pattern=r"^(0|[1-9][0-9]?)$")]
+WEB: Final = Path(__file__).parent / "web" / "dist"
+"""The pages, as ``make web`` builds them."""
 
 
-class SampleStore(Protocol):
-    """Where pictures come from."""
-
-    def read(self, address: SampleAddress) -> bytes | None:
-        """A JPEG; None where there is none.
-
-        :raises CustomLabelsError: it cannot be told
-        """
-
-
-def create_app(*, samples: SampleStore, may_read_dag: Callable[..., Any]) -> FastAPI:
+def create_app(
+    *,
+    services: Services,
+    rights: Rights,
+    folder: Path,
+    origins: Callable[[], Collection[str]] = tuple,
+    web: Path = WEB,
+) -> FastAPI:
     """The gallery as an application to mount at `include.gallery.addresses.MOUNT`.
 
-    :param may_read_dag: a dependency of FastAPI that raises HTTPException unless the caller may read the Dag that the
-        path parameter ``dag_id`` names
+    :param folder: on local disk, for indexes of datasets; may be shared by the processes of one machine
+    :param origins: other origins at which browsers reach it, such as ``https://airflow.example.com`` behind a proxy
+    :param web: the folder of the built pages
     """
     # The pages of an API's description would be open to everybody.
     app = FastAPI(title="Custom Labels datasets", docs_url=None, redoc_url=None, openapi_url=None)
-    of_dag = APIRouter(dependencies=[Depends(may_read_dag)])
+    app.add_middleware(Guard, origins=origins)
+    answer_problems(app)
 
-    @of_dag.get(SAMPLES + "/{dag_id}/{run_id}/{dataset_type}/{number}")
-    def sample(dag_id: DagId, run_id: RunId, dataset_type: Literal["train", "test"], number: SampleNumber) -> Response:
-        address = SampleAddress(dag_id=dag_id, run_id=run_id, dataset_type=dataset_type, number=int(number))
-        picture = samples.read(address) if address.number < MAX_SAMPLES else None
-        if picture is None:
-            raise HTTPException(404, "There is no such picture.")
-        return Response(picture, media_type="image/jpeg", headers=PICTURE_HEADERS)
-
-    @app.exception_handler(CustomLabelsError)
-    def unavailable(_request: Request, error: CustomLabelsError) -> JSONResponse:
-        return JSONResponse({"code": error.code, "message": error.message, "next_step": error.next_step}, 502)
-
-    app.include_router(of_dag)
+    known = Datasets(services, folder)
+    places = CatalogPlaces(known)
+    drawn = Pictures(services.s3)
+    limits = WriteLimits(rights)
+    for router in (
+        pages.router(rights, web),
+        session.router(rights),
+        datasets.router(known, rights),
+        images.router(known, rights, places.orientation_of),
+        pictures.router(rights, places, drawn),
+        comparison.router(known, rights),
+        downloads.router(known, rights),
+        runs.router(services, rights),
+        samples.router(services, rights),
+        saves.router(rights, Saves(known), limits),
+        uploads.router(services, rights, drawn, limits),
+    ):
+        app.include_router(router)
     return app

@@ -22,6 +22,7 @@ MAX_PAGE: Final = 500
 """Images that one answer may list."""
 MAX_EDITS: Final = 5_000
 """Edits of one save; one edit may be about any number of images."""
+MAX_REFUSALS: Final = 500
 MAX_DATASET_LABELS: Final = 250
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$(?!\n)")]
@@ -462,6 +463,7 @@ class Save(Message, frozen=True, kw_only=True):
     failed      `problem` says why; what was sent is kept in `record`
     ==========  =================================================================================================
 
+    :ivar refusals: the first `MAX_REFUSALS`; `refused` counts all
     :ivar record: ``s3://`` address of the entries before the save, to go back to
     """
 
@@ -471,6 +473,7 @@ class Save(Message, frozen=True, kw_only=True):
     total: int = 0
     conflicts: list[Conflict] = []
     refusals: list[Refusal] = []
+    refused: int = 0
     problem: Problem | None = None
     record: str = ""
 

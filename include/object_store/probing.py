@@ -66,7 +66,7 @@ def probe_headers(
     def work() -> None:
         for at in places:
             uri = S3Uri(bucket, keys[at])
-            outcomes[at] = _probe(session, uri, objects.sizes[at], objects.etags[at] or None)
+            outcomes[at] = probe_header(session, uri, objects.sizes[at], objects.etags[at] or None)
 
     # Made once here instead of by all threads at the same time.
     session.store(bucket)
@@ -93,7 +93,12 @@ def _drain(places: Iterator[int]) -> None:
         pass
 
 
-def _probe(session: S3Session, uri: S3Uri, size_bytes: int, etag: str | None) -> ImageHeader | NotAnImage:
+def probe_header(session: S3Session, uri: S3Uri, size_bytes: int, etag: str | None) -> ImageHeader | NotAnImage:
+    """What one object is.
+
+    :param etag: holds the reader to the object that was listed
+    :raises AccessError: S3 cannot be reached or refuses for a reason that is not the object's own
+    """
     if not size_bytes:
         return _decided(read_header(b"", size_bytes=0), uri)
     offset, length = 0, FIRST_READ_BYTES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import obstore
 from botocore.exceptions import BotoCoreError, ClientError
@@ -52,6 +53,34 @@ def read_range(session: S3Session, uri: S3Uri, start: int, stop: int, *, etag: s
         raise _error_of_obstore(error, "AccessDenied", uri) from error
     except BaseError as error:
         raise _error_of_obstore(error, "RangedReadFailed", uri) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStart:
+    """The first bytes of an object, and what it is as a whole.
+
+    :ivar etag: without quotes; empty for an object of no bytes
+    """
+
+    data: bytes
+    etag: str
+    size_bytes: int
+
+
+def read_start(session: S3Session, uri: S3Uri, length: int) -> ObjectStart:
+    """At most ``length`` bytes of an object of which nothing is known.
+
+    :raises AccessError: OBJECT_NOT_FOUND, ACCESS_DENIED, or what else S3 answers
+    """
+    try:
+        answer = session.client.get_object(Bucket=uri.bucket, Key=uri.key, Range=f"bytes=0-{length - 1}")
+        size_bytes = int(answer["ContentRange"].rpartition("/")[2])
+        return ObjectStart(data=answer["Body"].read(length), etag=answer["ETag"].strip('"'), size_bytes=size_bytes)
+    except (BotoCoreError, ClientError) as error:
+        failure = error_of_boto3(error, uri)
+        if failure.details.get("aws_code") == "InvalidRange":
+            return ObjectStart(data=b"", etag="", size_bytes=0)
+        raise failure from error
 
 
 def _error_of_obstore(error: Exception, aws_code: str, uri: S3Uri) -> AccessError:

@@ -26,7 +26,7 @@ LEASE: Final = timedelta(hours=24)
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The Dag run that works on the dataset."""
+    """The Dag run that works on the dataset, or a save of the gallery, whose ``dag_id`` names the gallery."""
 
     dag_id: str
     run_id: str
@@ -92,26 +92,28 @@ class HeldJournal:
         *,
         now: datetime,
         has_ended: Callable[[Holder], bool],
+        lease: timedelta = LEASE,
     ) -> Self:
         """Take the lease, or renew one's own.
 
         :param has_ended: whether another holder's run is known to have ended
+        :param lease: how long it lasts, unless it is renewed
         :raises DatasetConflictError: DATASET_LEASED, where another run works on the dataset
         :raises AccessError: what S3 answers
         """
         found = read_json(session, dataset.registration, Journal)
         journal, etag = found or (Journal(), None)
-        lease = journal.lease
-        if lease and lease.holder != holder and lease.expires_at > now and not has_ended(lease.holder):
+        other = journal.lease
+        if other and other.holder != holder and other.expires_at > now and not has_ended(other.holder):
             raise DatasetConflictError(
                 "DATASET_LEASED",
-                f"The run {lease.holder.run_id} of {lease.holder.dag_id} works on this dataset.",
+                f"The run {other.holder.run_id} of {other.holder.dag_id} works on this dataset.",
                 f"Wait until it has ended, then run again. If no such run exists, remove {dataset.registration}'s "
-                f"`lease`; it ends by itself at {lease.expires_at.isoformat(timespec='seconds')}.",
-                holder=msgspec.to_builtins(lease.holder),
+                f"`lease`; it ends by itself at {other.expires_at.isoformat(timespec='seconds')}.",
+                holder=msgspec.to_builtins(other.holder),
             )
         held = cls(session, dataset, journal, etag)
-        held.write(lease=Lease(holder=holder, expires_at=now + LEASE))
+        held.write(lease=Lease(holder=holder, expires_at=now + lease))
         return held
 
     @classmethod
@@ -141,6 +143,22 @@ class HeldJournal:
         if etag is None:
             raise _lost(self._dataset)
         self.journal, self._etag = changed, etag
+
+    def renew(self, now: datetime, lease: timedelta) -> None:
+        """Let the lease last for so long from now on.
+
+        :raises DatasetConflictError: LEASE_LOST
+        """
+        if self.journal.lease is None:
+            raise _lost(self._dataset)
+        self.write(lease=msgspec.structs.replace(self.journal.lease, expires_at=now + lease))
+
+    def release(self) -> None:
+        """Nobody works on the dataset any more; what a run left under way is left to the next run.
+
+        :raises DatasetConflictError: LEASE_LOST
+        """
+        self.write(lease=None)
 
     def commit(self) -> None:
         """Nothing is under way any more, and nobody works on the dataset."""

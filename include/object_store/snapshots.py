@@ -9,6 +9,8 @@
                                                 report.html  summary.json
       exports/<run>.manifest                    the entries of a dataset before it was replaced
       current.json                              the registered snapshot
+      edits/<save id>.manifest                  the entries that a save of the gallery changed, as they were before
+      edits/<save id>.json                      what became of the save
       registration.json                         journal and lease of the registration under way
 
 A snapshot never changes. `summary.json` is written last and only where there is none, so that a snapshot with a
@@ -131,6 +133,12 @@ class DatasetFolder:
 
     def export(self, run_slug: str) -> S3Uri:
         return self.folder.uri(f"exports/{run_slug}.manifest")
+
+    def edited_entries(self, save_id: str) -> S3Uri:
+        return self.folder.uri(f"edits/{save_id}.manifest")
+
+    def save(self, save_id: str) -> S3Uri:
+        return self.folder.uri(f"edits/{save_id}.json")
 
     @property
     def snapshots(self) -> S3FolderLocation:

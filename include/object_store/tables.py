@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from enum import StrEnum
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,8 @@ from include.custom_labels.versions import ObjectsAsOf
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
 from include.object_store.streams import ObjectWriter, StoredObject, object_head, unreadable
+
+Member = TypeVar("Member", bound=StrEnum)
 
 PARQUET = "application/vnd.apache.parquet"
 ROW_GROUP_ROWS = 50_000
@@ -139,13 +142,16 @@ class _RangedFile(io.RawIOBase):
 
 def _read_columns(session: S3Session, uri: S3Uri, names: list[str]) -> Iterator[list[list[Any]]]:
     """Columns in the order of their names; of None where the table was written before there was such a column."""
-    with (
-        io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file,
-        pq.ParquetFile(file) as table,
-    ):
-        there = set(table.schema_arrow.names)
-        for batch in table.iter_batches(PAGE_ROWS, columns=[name for name in names if name in there]):
-            yield [batch.column(name).to_pylist() if name in there else [None] * batch.num_rows for name in names]
+    try:
+        with (
+            io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file,
+            pq.ParquetFile(file) as table,
+        ):
+            there = set(table.schema_arrow.names)
+            for batch in table.iter_batches(PAGE_ROWS, columns=[name for name in names if name in there]):
+                yield [batch.column(name).to_pylist() if name in there else [None] * batch.num_rows for name in names]
+    except pa.ArrowInvalid as error:
+        raise unreadable(uri, error) from error
 
 
 def read_ledger_objects(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, str, int]]:
@@ -248,14 +254,20 @@ def read_ledger(session: S3Session, uri: S3Uri) -> Iterator[LedgerPage]:
     for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries, places in columns:
         yield LedgerPage(
             ObjectPage(keys, sizes, etags, times, places if any(places) else None),
-            [State(state) for state in states],
+            _members(State, states),
             labels,
-            [Reason(reason) for reason in reasons],
+            _members(Reason, reasons),
             details,
             widths,
             heights,
             entries if any(entries) else None,
         )
+
+
+def _members(kind: type[Member], values: list[str]) -> list[Member]:
+    """Members of an enumeration by their values, each of which is looked up once."""
+    members = {value: kind(value) for value in set(values)}
+    return [members[value] for value in values]
 
 
 def _stored(table: TableWriter) -> StoredObject:

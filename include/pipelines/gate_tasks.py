@@ -19,14 +19,15 @@ from include.pipelines.reporting import question_of
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
 
+CHECK_GATE = "check_gate"
+APPROVE = "approve"
+
 QUESTION_KEY = "question"
 """XCom key of what a person is asked."""
 
 RESPONSE_TIMEOUT = timedelta(days=7)
 """How long a run waits for a person before it fails."""
 
-_GATE = "check_gate"
-_APPROVE = "approve"
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def pass_gate(
     if not asks(import_run, decided, gate):
         return group + BEGIN
     pushed.xcom_push(key=QUESTION_KEY, value=question_of(import_run, built, decided, gate))
-    return group + _APPROVE
+    return group + APPROVE
 
 
 def open_gate(run: XComArg, built: XComArg, plan: XComArg, split: XComArg | None) -> tuple[XComArg, ApprovalOperator]:
@@ -63,8 +64,8 @@ def open_gate(run: XComArg, built: XComArg, plan: XComArg, split: XComArg | None
     """
     # Templates name tasks by their whole ids, and these start with the group that the tasks are in.
     group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
-    asked = f"ti.xcom_pull(task_ids='{group}{_GATE}', key='{QUESTION_KEY}')"
-    gate = task.branch(task_id=_GATE, doc_md=cleandoc(pass_gate.__doc__ or ""))(pass_gate)(
+    asked = f"ti.xcom_pull(task_ids='{group}{CHECK_GATE}', key='{QUESTION_KEY}')"
+    gate = task.branch(task_id=CHECK_GATE, doc_md=cleandoc(pass_gate.__doc__ or ""))(pass_gate)(
         run,  # type: ignore[arg-type]
         built,  # type: ignore[arg-type]
         plan,  # type: ignore[arg-type]
@@ -72,7 +73,7 @@ def open_gate(run: XComArg, built: XComArg, plan: XComArg, split: XComArg | None
         group,
     )
     approved = ApprovalOperator(
-        task_id=_APPROVE,
+        task_id=APPROVE,
         subject=f"{{{{ {asked}['subject'] }}}}",
         body=f"{{{{ {asked}['body'] }}}}",
         fail_on_reject=True,

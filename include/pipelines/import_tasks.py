@@ -21,6 +21,8 @@ from include.pipelines.registration_group import PLAN, RECONCILE, register
 from include.pipelines.start import check_access, validate_request
 from include.pipelines.summaries import summarize
 
+PUBLISH = "publish_snapshot"
+
 
 def start_import(source: str) -> tuple[XComArg, XComArg]:
     """The run, and the access check that has to pass before the source's own tasks.
@@ -87,7 +89,7 @@ def finish_dataset(
     )
     # An approval that nobody was asked for is skipped, and keeps nothing from being published. All that this task takes
     # is of its own group: what has succeeded before the group would let it run where the group is skipped.
-    published = task_of(publish, task_id="publish_snapshot", outlets=[DATASETS], trigger_rule=ONE_WAY)(
+    published = task_of(publish, task_id=PUBLISH, outlets=[DATASETS], trigger_rule=ONE_WAY)(
         run,
         built,
         validated,

@@ -78,6 +78,7 @@ def publish(
         report=report,
         entries=S3Uri.parse(plan.export) if loses_entries else None,
         details={
+            "run": {"dag_id": import_run.holder.dag_id, "run_id": import_run.holder.run_id},
             "request": import_run.request.to_json(),
             "origin": import_run.request.origin,
             "bucket": built["bucket"],

@@ -23,12 +23,16 @@ from include.pipelines.snapshot_report import (
 )
 
 
-def question_of(run: ImportRun, built: Mapping[str, Any], plan: Plan, gate: Gate) -> dict[str, str]:
-    """Headline and page of what a person is asked, with pictures of some of the images concerned."""
+def question_of(run: ImportRun, built: Mapping[str, Any], plan: Plan, gate: Gate) -> dict[str, Any]:
+    """Headline and page of what a person is asked, and the pictures of some of the images concerned."""
     report = report_of(run, plan, gate, lines=built["lines"], images_per_label=_after(gate))
     images = write_samples(run, choose_samples(report.difference)) if report.difference else []
     places = {"manifest": str(built["manifest"]), "ledger": str(built["ledger"])}
-    return {"subject": approval_subject(report), "body": approval_body(report, images, places)}
+    return {
+        "subject": approval_subject(report),
+        "body": approval_body(report, images, places),
+        "images": msgspec.to_builtins(images),
+    }
 
 
 def report_of(run: ImportRun, plan: Plan, gate: Gate, **more: Any) -> SnapshotReport:

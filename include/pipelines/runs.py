@@ -116,14 +116,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def workspace(self) -> Workspace:
         """:raises RequestError: WORKSPACE_NOT_SET, or INVALID_S3_LOCATION"""
-        location = Variable.get(WORKSPACE_VARIABLE, default=None)
-        if not location:
-            raise RequestError(
-                "WORKSPACE_NOT_SET",
-                f"The Airflow Variable {WORKSPACE_VARIABLE!r} is not set.",
-                "Set it to an S3 location that you own, such as s3://example-workspace/custom-labels/.",
-            )
-        return Workspace(S3FolderLocation.parse(location))
+        return read_workspace()
 
     @property
     def dataset(self) -> DatasetFolder:
@@ -161,6 +154,21 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         staging = self.workspace.staging(run_slug(f"{address.dag_id}.{address.run_id}"))
         dag = quote(address.dag_id, safe="")
         return staging.uri(f"samples/{dag}/{address.dataset_type}/{address.number}.jpg")
+
+
+def read_workspace() -> Workspace:
+    """The workspace that the Airflow Variable names.
+
+    :raises RequestError: WORKSPACE_NOT_SET, or INVALID_S3_LOCATION
+    """
+    location = Variable.get(WORKSPACE_VARIABLE, default=None)
+    if not location:
+        raise RequestError(
+            "WORKSPACE_NOT_SET",
+            f"The Airflow Variable {WORKSPACE_VARIABLE!r} is not set.",
+            "Set it to an S3 location that you own, such as s3://example-workspace/custom-labels/.",
+        )
+    return Workspace(S3FolderLocation.parse(location))
 
 
 def named_connection(conn_id: str, parameter: str = "aws_conn_id") -> Connection:

@@ -6,21 +6,15 @@ why there is no picture of it, and the run goes on.
 
 from __future__ import annotations
 
-import io
 import logging
-import struct
-import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from PIL import ExifTags, Image
-
 from include.custom_labels.errors import AccessError, RequestError
-from include.custom_labels.image_headers import NeedMore, NotAnImage, read_header
-from include.custom_labels.images import image_fault
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES, MAX_IMAGE_SIDE_PX
+from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
 from include.gallery.addresses import MAX_SAMPLES
+from include.gallery.drawing import NoPictureError, draw_picture
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
 from include.object_store.streams import put_bytes
@@ -37,35 +31,9 @@ from include.pipelines.snapshot_report import (
 
 SIDE_PX: Final = 160
 
-_QUALITY = 85
 _GONE = frozenset({"OBJECT_NOT_FOUND", "BUCKET_NOT_FOUND"})
-# What Pillow raises on files that are broken or made to do harm; it has no error of its own for them.
-_PILLOW_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-# EXIF orientation: how the stored picture is turned to stand upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 log = logging.getLogger(__name__)
-
-
-class NoPictureError(Exception):
-    """There is no picture of an image; the text says why."""
 
 
 def choose_samples(difference: BaseDifference) -> list[tuple[str, ImageChange]]:
@@ -112,50 +80,4 @@ def read_picture(session: S3Session, image: str) -> bytes:
     except AccessError as error:
         reason = "The object is gone." if error.code in _GONE else f"The object cannot be read ({error.code})."
         raise NoPictureError(reason) from error
-    return draw_picture(data)
-
-
-def draw_picture(data: bytes) -> bytes:
-    """The same of the image's bytes.
-
-    Nothing is decoded before the header says that Rekognition would read the image, and so that it has at most
-    4,096 pixels on either side: decoding takes some 130 MB at most.
-
-    :raises NoPictureError: with the reason
-    """
-    header = read_header(data, size_bytes=len(data))
-    if isinstance(header, NeedMore):
-        raise NoPictureError("The image is cut off.")
-    fault = header if isinstance(header, NotAnImage) else image_fault(header, len(data))
-    if fault is not None:
-        raise NoPictureError(f"No image that Rekognition reads ({fault.reason}).")
-    try:
-        return _draw(data)
-    except _PILLOW_ERRORS as error:
-        raise NoPictureError(f"The image cannot be decoded ({type(error).__name__}).") from error
-
-
-def _draw(data: bytes) -> bytes:
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-        if max(image.size) > MAX_IMAGE_SIDE_PX.value:
-            # A file may have two headers, of which Pillow believes the other one.
-            raise NoPictureError("The image has more pixels than its first header says.")
-        # A JPEG is decoded at a fraction of its size.
-        image.draft("RGB", (2 * SIDE_PX, 2 * SIDE_PX))
-        turned = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-        small = _with_8_bits(image)
-    small.thumbnail((SIDE_PX, SIDE_PX))
-    # A new picture has none of the original's metadata: even Pillow would hand on a comment.
-    clean = Image.new("RGB", small.size, "white")
-    clean.paste(small, mask=small.getchannel("A") if small.mode == "RGBA" else None)
-    file = io.BytesIO()
-    (clean.transpose(turned) if turned else clean).save(file, "JPEG", quality=_QUALITY)
-    return file.getvalue()
-
-
-def _with_8_bits(image: Image.Image) -> Image.Image:
-    """The picture as RGB, or as RGBA where parts of it can be seen through."""
-    if image.mode.startswith("I"):
-        # Pillow would make white of everything above 255.
-        return image.convert("I").point(lambda value: value / 256).convert("L").convert("RGB")
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return draw_picture(data, side_px=SIDE_PX)

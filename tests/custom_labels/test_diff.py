@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.custom_labels.diff import DiffSample, LabelCount, Snapshot, SnapshotDiff, diff_snapshots
+from include.custom_labels.diff import (
+    DiffSample,
+    ImageDifference,
+    LabelCount,
+    Snapshot,
+    SnapshotDiff,
+    diff_snapshots,
+)
 from include.custom_labels.diff_report import render
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.history import history_key
@@ -357,3 +364,25 @@ def test_the_report_is_for_people() -> None:
     assert "labels vanished: 'evil\\u202e'" in text
     assert "not known" not in text
     assert render(diff(before, after, has_ledgers=False)).count("not known") == 2
+
+
+@given(snapshots(), st.sampled_from([333, 1 << 16]))
+def test_each_difference_is_told_with_its_lines(sides: tuple[Images, Images], chunk_bytes: int) -> None:
+    told: list[ImageDifference] = []
+    before, after = sides
+    found = diff_snapshots(
+        *(Snapshot(manifest=manifest(images, chunk_bytes), objects=objects(images)) for images in sides),
+        on_difference=told.append,
+    )
+    counts = Counter(each.difference for each in told)
+    assert tuple(counts[kind] for kind in ("added", "removed", "changed", "relabelled", "moved")) == totals(found)
+    head = len(f"s3://{BUCKET}/")
+    in_place = [each for each in told if each.difference != "moved"]
+    assert [each.image for each in in_place] == sorted(each.image for each in in_place)
+    for each in in_place:
+        key = each.image[head:]
+        for images, line, about in ((before, each.before, each.before_object), (after, each.after, each.after_object)):
+            image = images.get(key)
+            assert line == (image_line(image, key) if image else None)
+            assert about == ((image.etag, image.size_bytes) if image and image.etag else None)
+    assert all(each.moved_from[head:] in before and each.image[head:] in after for each in told[len(in_place) :])

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.custom_labels.history import HISTORY_FOLDER, history_key, holds_copies, identity, is_copy, version_name
+from include.custom_labels.history import (
+    HISTORY_FOLDER,
+    history_key,
+    holds_copies,
+    identity,
+    image_id,
+    is_copy,
+    version_name,
+)
 
 keys = st.text(min_size=1).filter(lambda key: f"/{HISTORY_FOLDER}/" not in f"/{key}")
 
@@ -43,3 +51,10 @@ def test_a_copy_is_the_image_that_it_was_made_of(prefix: str, key: str, version_
 )
 def test_only_what_lies_below_the_history_folder_is_a_copy(key: str, expected: bool) -> None:
     assert is_copy(key) is expected
+
+
+def test_an_image_has_the_same_id_wherever_its_bytes_lie() -> None:
+    id = image_id("s3://example-images/photos/a.png")
+    assert id == "0395222122cc091a"
+    assert image_id("s3://example-images/x/custom-labels-history/v1/photos/a.png") == id
+    assert image_id("s3://example-images/photos/b.png") != id

@@ -125,7 +125,7 @@ def test_reading_many_at_once_agrees_with_decoding(lines: list[bytes]) -> None:
     assert [address.decode() for address in run.addresses] == [name for name, _, _ in expected]
     found: Counter[tuple[bytes, tuple[str, ...]]] = Counter()
     for content, count in run.contents:
-        found[content] += count
+        found[content.digest, content.labels] += count
     assert found == Counter((digest, labels) for _, digest, labels in expected)
 
 
@@ -200,3 +200,25 @@ def test_shapes_are_forgotten_before_they_are_too_many(monkeypatch: pytest.Monke
     contents = LineContents()
     for line in [*usual_lines(20), *usual_lines(20)]:
         assert read(contents, line) == decoded(line)
+
+
+def test_what_a_line_says_is_told_apart() -> None:
+    contents = LineContents()
+    nested = boxes_pair()
+    nested["bounding-box"]["annotations"][0]["errors"] = [{"code": "ERROR_INVALID_BOUNDING_BOX"}, "OTHER"]
+    nested["bounding-box-metadata"]["cl-errors"] = [{"code": "ERROR_MISSING_CLASS_MAP_ID"}]
+    line = line_of(label_pair(), nested, {"errors": [{"code": "ERROR_INVALID_IMAGE"}] * 2}, source_ref=ref("a.png"))
+    for each in (line, compact(line), compact(line)):
+        _, content = contents.read(each)
+        assert (content.labels, content.image_labels) == (("Echo", "Echo Dot", "echo"), ("echo",))
+        assert (content.box_labels, content.boxes, content.size) == (("Echo", "Echo Dot"), 2, (640, 480))
+        assert sorted(content.errors) == [
+            "ERROR_INVALID_BOUNDING_BOX",
+            "ERROR_INVALID_IMAGE",
+            "ERROR_MISSING_CLASS_MAP_ID",
+            "OTHER",
+        ]
+    # A label of that name is none.
+    _, content = contents.read(compact(line_of(label_pair(label="errors"), source_ref=ref("a.png"))))
+    assert (content.errors, content.labels) == ((), ("errors",))
+    assert contents.read(b"no JSON")[1].errors != ()

@@ -61,6 +61,8 @@ def test_the_first_import_creates_everything_and_a_second_changes_nothing(
     assert keys == sorted(ALEXA_DEVICES | HOSTILE, key=str.encode)
     assert json.loads(alexa_devices.read(summary["summary_uri"]))["snapshot_id"] == summary["snapshot_id"]
 
+    assert_gallery_knows(first.run_id, alexa_devices)
+
     second = run_dag("import_s3_folder", alexa_devices.conf())
     assert second.state == "success"
     assert (
@@ -69,6 +71,29 @@ def test_the_first_import_creates_everything_and_a_second_changes_nothing(
     again = return_value(second, "train.summarize")
     assert (again["action"], again["changed"]) == ("unchanged", False)
     assert alexa_devices.read(again["manifest_uri"]).splitlines() == lines
+
+
+def assert_gallery_knows(run_id: str, place: Place) -> None:
+    """What the gallery's tab on the run shows, and the dataset in its list."""
+    from include.pipelines.gallery_services import AirflowServices
+
+    services = AirflowServices()
+    page = services.runs().describe("import_s3_folder", run_id)
+    assert page is not None
+    assert (page.is_ours, page.source, page.state) == (True, "s3_folder", "success")
+    (dataset,) = page.datasets
+    assert (dataset.project, dataset.dataset_type, dataset.action) == (place.project, "train", "create")
+    assert (dataset.counts["added"], dataset.base_snapshot_id, dataset.held) == (17, "", None)
+    assert dataset.snapshot_id
+    assert services.runs().describe("import_s3_folder", "another") is None
+    (project,) = [each for each in services.datasets().projects() if each.name == place.project]
+    (listed,) = project.datasets
+    assert (listed.dataset_arn, listed.dataset_type, listed.status) == (
+        place.dataset_arn(),
+        "train",
+        "CREATE_COMPLETE",
+    )
+    assert services.datasets().describe(listed.dataset_arn).images == 17
 
 
 def test_new_images_are_added_and_a_persons_work_is_kept(

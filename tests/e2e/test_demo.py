@@ -1,129 +1,22 @@
-"""`make demo` for real: local AWS, a running `airflow standalone`, an import over the REST API, and the way back."""
+"""`make demo` for real: local AWS, a running `airflow standalone`, and imports over the REST API."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from demo.airflow_api import AirflowApi
 from demo.errors import DemoError
-from demo.imports import Import, follow_import, run_import, trigger_import
+from demo.imports import Import, follow_import, trigger_import
 from demo.processes import wait_until
-from demo.services import IMAGES_BUCKET, Services
-from demo.settings import PROJECT_ROOT, Settings
-from tests.fixtures.local_aws import free_ports as free_aws_ports
-from tests.fixtures.local_aws import require_weed
-from tests.fixtures.ports import free_ports
-
-DAG_ID = "import_s3_folder"
+from demo.services import IMAGES_BUCKET
+from tests.fixtures.running_demo import DAG_ID, Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demo:
-    """A demo in folders and on ports of its own."""
-
-    settings: Settings
-    services: Services
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`python -m demo …` as `make` calls it."""
-        settings = self.settings
-        environment = os.environ | {
-            "DEMO_DIR": str(settings.demo_dir),
-            "LOCAL_AWS_DIR": str(settings.local_aws_dir),
-            "AIRFLOW_PORT": str(settings.airflow_port),
-            "S3_PORT": str(settings.s3_port),
-            "REKOGNITION_PORT": str(settings.rekognition_port),
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "demo", *arguments],
-            cwd=PROJECT_ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-
-    def run(self, airflow: AirflowApi, conf: dict[str, object]) -> dict[str, Any]:
-        """Trigger the Dag over REST; its summary."""
-        wanted = Import(dag_id=DAG_ID, conf=conf)
-        return run_import(airflow, wanted, base_url=self.settings.airflow_url, say=print).result
-
-    def record(self) -> dict[str, dict[str, Any]]:
-        """What the demo remembers of each import: its result by source or place."""
-        rows = json.loads((self.settings.demo_dir / "imports.json").read_bytes())
-        return {place: row["result"] for place, row in rows.items()}
-
-    def labels(self, dataset_arn: str) -> dict[str, set[str]]:
-        """The class names of each image of the dataset, as the service lists them."""
-        pages = self.services.rekognition().get_paginator("list_dataset_entries").paginate(DatasetArn=dataset_arn)
-        entries = [json.loads(entry) for page in pages for entry in page["DatasetEntries"]]
-        return {
-            entry["source-ref"]: {
-                value["class-name"]
-                for name, value in entry.items()
-                if name.endswith("-metadata") and "class-name" in value
-            }
-            for entry in entries
-        }
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, subprocess.CompletedProcess[str]]]:
-    """The demo and what its first `make demo` printed."""
-    require_weed()
-    for _ in range(3):
-        demo = _demo(tmp_path_factory.mktemp("demo"))
-        done = demo.command("run")
-        # Another program may have taken a port since it was found free.
-        if "is taken" not in done.stdout:
-            break
-    try:
-        assert done.returncode == 0, done.stdout + done.stderr
-        yield demo, done
-    finally:
-        demo.services.down()
-
-
-def _demo(folder: Path) -> Demo:
-    s3_port, rekognition_port = free_aws_ports()
-    (airflow_port,) = free_ports(1)
-    settings = Settings(
-        demo_dir=folder / "demo",
-        local_aws_dir=folder / "aws",
-        airflow_port=airflow_port,
-        s3_port=s3_port,
-        rekognition_port=rekognition_port,
-    )
-    return Demo(settings=settings, services=Services(settings, say=print))
-
-
-@pytest.fixture(scope="module")
-def demo(first_run: tuple[Demo, object]) -> Demo:
-    return first_run[0]
-
-
-@pytest.fixture(scope="module")
-def airflow(demo: Demo) -> Iterator[AirflowApi]:
-    with demo.services.airflow() as airflow:
-        yield airflow
-
-
-@pytest.fixture(scope="module")
-def dataset_arn(demo: Demo) -> str:
-    return str(demo.record()[f"s3://{IMAGES_BUCKET}/alexa-devices/"]["dataset_arn"])
 
 
 def test_the_demo_prints_its_result_and_where_everything_is(
@@ -238,41 +131,3 @@ def test_a_bad_parameter_is_refused_and_no_project_is_made(
     with pytest.raises(DemoError, match=f"(?s){reason}"):
         demo.run(airflow, conf)
     assert demo.services.rekognition().describe_projects()["ProjectDescriptions"] == before
-
-
-def test_nothing_listens_beyond_this_machine(demo: Demo, airflow: AirflowApi) -> None:
-    listening = {
-        (connection.laddr.ip, connection.laddr.port)
-        for process in demo.services.registry.all()
-        for member in [*process.members(), *psutil.Process(process.pid).children(recursive=True)]
-        for connection in member.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
-    assert {port for _, port in listening} >= {demo.settings.airflow_port, demo.settings.s3_port}
-    assert {address for address, _ in listening} == {"127.0.0.1"}
-
-
-def test_down_ends_what_was_started_and_leaves_no_process(demo: Demo, airflow: AirflowApi) -> None:
-    started = [
-        member
-        for process in demo.services.registry.all()
-        for member in [*process.members(), *psutil.Process(process.pid).children(recursive=True)]
-    ]
-    assert len(started) > 5
-
-    done = demo.command("down")
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    left = [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-    assert left == []
-    assert demo.services.registry.all() == []
-    # No process of ours carries the demo's folder in its command line or environment any more.
-    marks = [process.info["pid"] for process in psutil.process_iter(["pid", "environ"]) if _belongs(process, demo)]
-    assert marks == []
-
-
-def _belongs(process: psutil.Process, demo: Demo) -> bool:
-    environment = process.info["environ"] or {}
-    return environment.get("AIRFLOW_HOME") == str(demo.settings.airflow_home) or environment.get(
-        "LOCAL_AWS_DIR"
-    ) == str(demo.settings.local_aws_dir)

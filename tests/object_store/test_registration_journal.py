@@ -78,3 +78,23 @@ def test_the_lease_of_a_run_that_ended_is_taken_over(
     with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
         old.commit()
     assert read_journal(session, dataset) == new.journal
+
+
+def test_a_short_lease_is_renewed_and_released(session: S3Session, dataset: DatasetFolder) -> None:
+    short = timedelta(minutes=15)
+    pending = ("s3://example-workspace/a.manifest",)
+    take(session, dataset, TWO).write(pending=pending)
+    held = HeldJournal.take(session, dataset, ONE, now=NOW, has_ended=lambda _: True, lease=short)
+    held.renew(NOW + short, short)
+    with pytest.raises(DatasetConflictError, match="DATASET_LEASED"):
+        take(session, dataset, TWO, now=NOW + short)
+    held.release()
+    # What a run left under way stays for the next run.
+    assert read_journal(session, dataset) == Journal(pending=pending)
+    with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
+        held.renew(NOW, short)
+    # Whoever dies holds nothing up for long.
+    HeldJournal.take(session, dataset, ONE, now=NOW, has_ended=lambda _: False, lease=short)
+    with pytest.raises(DatasetConflictError, match="DATASET_LEASED"):
+        take(session, dataset, TWO, now=NOW)
+    take(session, dataset, TWO, now=NOW + short)

@@ -570,6 +570,7 @@ export interface RunPage {
  *     failed      `problem` says why; what was sent is kept in `record`
  *     ==========  =================================================================================================
  *
+ *     :ivar refusals: the first `MAX_REFUSALS`; `refused` counts all
  *     :ivar record: ``s3://`` address of the entries before the save, to go back to
  *
  * This interface was referenced by `Messages`'s JSON-Schema
@@ -582,6 +583,7 @@ export interface Save {
   total: number;
   conflicts: Conflict[];
   refusals: Refusal[];
+  refused: number;
   problem: Problem | null;
   record: string;
 }

@@ -94,8 +94,7 @@ export function SaveBar({ name }: { name: DatasetName }) {
         </Button>
         <Button
           look="primary"
-          disabled={saving.isBusy || !draft.edits.length || !canEdit || conflicts.length > 0}
-          title={conflicts.length ? "Decide on the conflicts first" : undefined}
+          disabled={saving.isBusy || !draft.edits.length || !canEdit}
           onClick={saving.start}
         >
           {saving.isBusy ? "Saving…" : "Save"}

@@ -65,7 +65,9 @@ export function useSaving(name: DatasetName): SavingState {
           },
       );
       change((before) => finishSaving(before, save));
-      notify(`Saved ${counted(save.sent, "image")}.`, "good");
+      const toDecide = left.size ? ` ${counted(left.size, "image")} to decide on.` : "";
+      if (save.sent) notify(`Saved ${counted(save.sent, "image")}.${toDecide}`, "good");
+      else notify(`Nothing was saved.${toDecide}`, "bad");
     } else if (save?.state === "failed" || isLost) {
       change(stopSaving);
     } else {

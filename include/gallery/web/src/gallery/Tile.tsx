@@ -25,7 +25,7 @@ type TileProps = TileHandlers & {
 
 /** One image of the grid: its picture, its labels, and marks of what is special about it. */
 export const Tile = memo(function Tile(props: TileProps) {
-  const { index, column, size, row, isEdited, isSelected, isActive } = props;
+  const { index, column, size, row, isSelected, isActive } = props;
   return (
     // Keys are the grid's, which has them for all of its cells.
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
@@ -35,7 +35,7 @@ export const Tile = memo(function Tile(props: TileProps) {
       data-index={index}
       aria-colindex={column + 1}
       aria-selected={row?.is_in_dataset ? isSelected : undefined}
-      aria-label={row ? spoken(row, isEdited) : "not read yet"}
+      aria-label={row ? undefined : "not read yet"}
       aria-busy={!row}
       tabIndex={isActive ? 0 : -1}
       style={{ width: size }}
@@ -75,31 +75,30 @@ function TileContent({ index, size, row, isEdited, picture, onMark }: TileProps 
             <Icon name="check" size={14} />
           </span>
         )}
-        <span className="tile-flags" aria-hidden="true">
+        <span className="tile-flags">
           {isEdited && (
             <span className="tile-flag tile-flag-edited" title="edited, not saved yet">
               <Icon name="pencil" size={13} />
+              <span className="hidden-text">edited, not saved yet;</span>
             </span>
           )}
           {row.errors.length > 0 && (
             <span className="tile-flag tile-flag-bad" title={row.errors.join(", ")}>
               <Icon name="error" size={13} />
+              <span className="hidden-text">error {row.errors.join(", ")};</span>
             </span>
           )}
           {row.boxes > 0 && (
             <span className="tile-flag" title={counted(row.boxes, "box", "boxes")}>
               <Icon name="boxes" size={13} />
               {row.boxes}
+              <span className="hidden-text">{row.boxes === 1 ? "box" : "boxes"};</span>
             </span>
           )}
         </span>
-        {row.change && (
-          <span className={`tile-change tile-change-${row.change}`} aria-hidden="true">
-            {row.change}
-          </span>
-        )}
+        {row.change && <span className={`tile-change tile-change-${row.change}`}>{row.change}</span>}
       </div>
-      <div className="tile-caption" aria-hidden="true">
+      <div className="tile-caption">
         <div className="tile-labels">
           {labels.slice(0, 4).map((label) => (
             <span key={label} className={row.labels.includes(label) ? "chip" : "chip chip-box"} title={label}>
@@ -118,14 +117,3 @@ function TileContent({ index, size, row, isEdited, picture, onMark }: TileProps 
 
 const labelsOf = (row: ImageRow) => [...new Set([...row.labels, ...row.box_labels])];
 const fileOf = ({ key }: ImageRow) => key.slice(key.lastIndexOf("/") + 1) || key;
-
-function spoken(row: ImageRow, isEdited: boolean): string {
-  const labels = labelsOf(row);
-  const words = [fileOf(row), labels.length ? labels.join(", ") : "no label"];
-  if (row.boxes) words.push(counted(row.boxes, "box", "boxes"));
-  if (row.errors.length) words.push(`error ${row.errors.join(", ")}`);
-  if (!row.is_in_dataset) words.push(row.state);
-  if (row.change) words.push(row.change);
-  if (isEdited) words.push("edited, not saved");
-  return words.join("; ");
-}

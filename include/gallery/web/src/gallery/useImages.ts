@@ -10,7 +10,12 @@ export type Span = { first: number; last: number };
 export function useImages(name: DatasetName, view: ViewQuery, version: string, span: Span) {
   const queries = useQueryClient();
   // The first page says how many there are; while another view is read, the one before stays, dimmed.
-  const start = useQuery({ ...imagesQuery(name, view, version, 0, PAGE), staleTime: Infinity });
+  const start = useQuery({
+    ...imagesQuery(name, view, version, 0, PAGE),
+    staleTime: Infinity,
+    placeholderData: (data, query) =>
+      query?.queryKey[1] === name.project && query.queryKey[2] === name.type ? data : undefined,
+  });
   const total = start.data?.total ?? 0;
   const offsets = useMemo(
     () => pagesOf(span.first, span.last, total).filter((offset) => offset > 0),

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import {
   useCallback,
   useEffect,
@@ -180,7 +180,19 @@ function Gallery({ page, name, view }: GalleryProps) {
   const isBare = !page.shown_images && !page.states.length;
   if (isBare) {
     return (
-      <EmptyState title="There are no images in this dataset yet">
+      <EmptyState
+        title="There are no images in this dataset yet"
+        actions={
+          <>
+            <Link to="/upload" className="button">
+              Upload images
+            </Link>
+            <Link to="/" className="button">
+              Go to the datasets
+            </Link>
+          </>
+        }
+      >
         Import images into it from the list of datasets, or upload some from your computer.
       </EmptyState>
     );

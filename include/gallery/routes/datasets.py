@@ -1,0 +1,31 @@
+"""Projects and datasets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+
+from include.gallery.answers import SNAPSHOT_ID, ProjectName, answer
+from include.gallery.datasets import Datasets
+from include.gallery.messages import DatasetType
+from include.gallery.services import Rights
+from include.gallery.snapshots import DatasetName
+
+SnapshotId = Annotated[str, Query(pattern=rf"^$|{SNAPSHOT_ID}")]
+
+
+def router(datasets: Datasets, rights: Rights) -> APIRouter:
+    """``GET api/projects`` and ``GET api/datasets/{project}/{type}``."""
+    routes = APIRouter(prefix="/api", dependencies=[Depends(rights.read)])
+
+    @routes.get("/projects")
+    def projects() -> Response:
+        return answer(datasets.projects())
+
+    @routes.get("/datasets/{project}/{dataset_type}")
+    def dataset(project: ProjectName, dataset_type: DatasetType, snapshot: SnapshotId = "") -> Response:
+        return answer(datasets.page(DatasetName(project=project, dataset_type=dataset_type), snapshot))
+
+    return routes

@@ -1,0 +1,344 @@
+"""Saves: what is sent and what is not, against the local Rekognition service and the runs of Dags."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from fastapi import FastAPI
+
+from include.custom_labels.history import image_id
+from include.gallery import saves as saves_module
+from include.gallery.catalog import seen_of
+from include.gallery.datasets import Datasets
+from include.gallery.guard import WriteLimits
+from include.gallery.messages import Box, Save
+from include.gallery.routes.saves import router
+from include.gallery.saves import HOLDER, LEASE, SaveRecord, Saves
+from include.gallery.snapshots import DatasetName
+from include.object_store.registration_journal import HeldJournal, Holder, Journal, read_journal
+from include.object_store.streams import put_json
+from tests.fixtures.airflow_database import RunDag
+from tests.fixtures.existing_datasets import boxed, entries_of, image_level, labels_of, make_dataset
+from tests.fixtures.places import Place, picture
+from tests.gallery.placed_services import PlacedServices
+from tests.gallery.visitors import ANONYMOUS, EDITOR, ORIGIN, RIGHTS, VIEWER, WRITE, gallery_of
+
+pytestmark = pytest.mark.integration
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202e\"'"
+
+
+class Gallery:
+    """The part of the gallery that saves, with a dataset of a test's own."""
+
+    def __init__(self, place: Place, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.place = place
+        self.services = PlacedServices(place)
+        self.datasets = Datasets(self.services, folder)
+        self.saves = Saves(self.datasets, now)
+        self.app: FastAPI = gallery_of(router(RIGHTS, self.saves, WriteLimits(RIGHTS)))
+        self.name = DatasetName(project=place.project, dataset_type="train")
+        self.path = f"/api/datasets/{place.project}/train/saves"
+
+    @property
+    def folder(self) -> Any:
+        return self.services.workspace().dataset(self.place.project, "train")
+
+    def ref(self, key: str) -> str:
+        return f"s3://{self.place.images}/{key}"
+
+    def ids(self, *keys: str) -> list[str]:
+        return [image_id(self.ref(key)) for key in keys]
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        head = len(self.ref(""))
+        found = entries_of(self.place, self.place.project, "train")
+        return {source_ref[head:]: line for source_ref, line in found.items()}
+
+    def said(self) -> dict[str, set[str]]:
+        return {key: labels_of(line) for key, line in self.entries().items()}
+
+    def seen(self, key: str) -> str:
+        return seen_of(json.dumps(self.entries()[key]).encode())
+
+    def redrawing(self, key: str, labels: Iterable[str] = (), *boxes: Box, **more: Any) -> dict[str, Any]:
+        drawn = [msgspec.to_builtins(box) for box in boxes]
+        seen = more.pop("seen", None) or self.seen(key)
+        return {
+            "kind": "redrawing",
+            "id": self.ids(key)[0],
+            "seen": seen,
+            "labels": list(labels),
+            "boxes": drawn,
+            **more,
+        }
+
+    @asynccontextmanager
+    async def visited(self, headers: dict[str, str] = EDITOR) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(self.app)
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=WRITE | headers) as client:
+            yield client
+
+    async def save(self, *edits: dict[str, Any]) -> Save:
+        """The save, once it is over."""
+        async with self.visited() as client:
+            answer = await client.post(self.path, json={"edits": list(edits)})
+            assert answer.status_code == 202, answer.text
+            return await self.ended(client, answer.json()["save_id"])
+
+    async def ended(self, client: httpx.AsyncClient, save_id: str) -> Save:
+        async with asyncio.timeout(30):
+            while True:
+                found = msgspec.json.decode((await client.get(f"{self.path}/{save_id}")).content, type=Save)
+                if found.state in ("saved", "failed"):
+                    return found
+                await asyncio.sleep(0.02)
+
+
+def assigned(ids: list[str], *labels: str, remove: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"kind": "assignment", "ids": ids, "assign": list(labels), "remove": list(remove)}
+
+
+def box(label: str, left: float = 1, top: float = 2, width: float = 30, height: float = 40) -> Box:
+    return Box(label=label, left=left, top=top, width=width, height=height)
+
+
+@pytest.fixture
+def gallery(place: Place, tmp_path: Path) -> Gallery:
+    """Four images: two with a label, one with a box, and one with neither."""
+    found = Gallery(place, tmp_path / "cache")
+    place.put("a.png", "b.png", "c/<img src=x onerror=alert(1)>.png", "d.png")
+    lines = [
+        image_level(found.ref("a.png"), "echo"),
+        boxed(found.ref("b.png"), "dot"),
+        image_level(found.ref("c/<img src=x onerror=alert(1)>.png")),
+        image_level(found.ref("d.png"), "echo"),
+    ]
+    make_dataset(place, place.project, "train", lines)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("headers", "statuses"),
+    [(ANONYMOUS, (401, 401)), (VIEWER, (403, 403)), ({"authorization": "stranger"}, (403, 403)), (EDITOR, (404, 404))],
+)
+async def test_only_editors_save(
+    place: Place, tmp_path: Path, headers: dict[str, str], statuses: tuple[int, int]
+) -> None:
+    found = Gallery(place, tmp_path / "cache")
+    async with found.visited(headers) as client:
+        posted = await client.post(found.path, json={"edits": [assigned(["0" * 16], "echo")]})
+        read = await client.get(f"{found.path}/20261124T180000Z-{'0' * 16}")
+    assert (posted.status_code, read.status_code) == statuses
+    assert found.services.datasets().updates == []
+
+
+async def test_labels_boxes_and_names_are_saved(gallery: Gallery) -> None:
+    save = await gallery.save(
+        assigned(gallery.ids("a.png", "c/<img src=x onerror=alert(1)>.png"), "white", HOSTILE),
+        {"kind": "renaming", "old": "echo", "new": "echo plus"},
+        gallery.redrawing("b.png", ["white"], box("dot"), box(HOSTILE, 0, 0, 64, 64)),
+    )
+    assert (save.state, save.sent, save.total, save.conflicts, save.refusals) == ("saved", 4, 4, [], [])
+    assert gallery.said() == {
+        "a.png": {"echo plus", "white", HOSTILE},
+        "b.png": {"white", "dot", HOSTILE},
+        "c/<img src=x onerror=alert(1)>.png": {"white", HOSTILE},
+        "d.png": {"echo plus"},
+    }
+    drawn = gallery.entries()["b.png"]["bounding-box"]
+    assert drawn["image_size"] == [{"width": 64, "height": 64, "depth": 3}]
+    # What was there before is in the workspace, and so is what became of the save.
+    before = [json.loads(line) for line in gallery.place.read(save.record).splitlines()]
+    assert sorted(labels_of(line) == {"echo"} for line in before) == [False, False, True, True]
+    record = msgspec.json.decode(gallery.place.read(save.record.replace(".manifest", ".json")), type=SaveRecord)
+    assert (record.save, record.user) == (save, "editor")
+    assert read_journal(gallery.services.s3(), gallery.folder) == Journal()
+    # The gallery shows it at once.
+    live = gallery.datasets.live(gallery.name)
+    assert live.freshness().state == "current"
+    (found,) = gallery.datasets.catalog(gallery.name).find(gallery.ids("a.png"))
+    assert found.line is not None
+    assert labels_of(json.loads(found.line)) == {"echo plus", "white", HOSTILE}
+
+
+async def test_what_changes_nothing_is_not_sent(gallery: Gallery) -> None:
+    save = await gallery.save(assigned(gallery.ids("a.png"), "echo"), gallery.redrawing("a.png", ["echo"]))
+    assert (save.state, save.total, save.record) == ("saved", 0, "")
+    assert gallery.services.datasets().updates == []
+
+
+async def test_a_drawing_of_an_entry_that_became_another_one_is_a_conflict(gallery: Gallery) -> None:
+    seen = gallery.seen("b.png")
+    arn = str(gallery.place.dataset_arn())
+    theirs = json.dumps(boxed(gallery.ref("b.png"), "theirs", left=3)).encode()
+    gallery.place.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": theirs})
+    gallery.place.wait_until_ready(arn)
+    edits = (gallery.redrawing("b.png", [], box("mine"), seen=seen), assigned(gallery.ids("a.png", "b.png"), "white"))
+    save = await gallery.save(*edits)
+    (conflict,) = save.conflicts
+    assert (save.state, save.sent, conflict.key) == ("saved", 1, "b.png")
+    assert conflict.theirs_boxes == [box("theirs", 3, 1, 20, 20)]
+    assert gallery.said()["b.png"] == {"theirs"}
+    assert gallery.said()["a.png"] == {"echo", "white"}
+    looked_at = await gallery.save(edits[0] | {"seen": conflict.seen})
+    assert (looked_at.sent, gallery.said()["b.png"]) == (1, {"mine"})
+    forced = await gallery.save(gallery.redrawing("b.png", [], box("forced"), seen=seen, force=True))
+    assert (forced.sent, gallery.said()["b.png"]) == (1, {"forced"})
+
+
+async def test_what_cannot_be_saved_is_refused_and_the_rest_is_saved(gallery: Gallery) -> None:
+    gallery.place.put("d.png", body=b"text")
+    save = await gallery.save(
+        gallery.redrawing("a.png", [], box("out", 50)),
+        gallery.redrawing("d.png", [], box("echo")),
+        assigned(["f" * 16], "white"),
+        assigned(gallery.ids("b.png"), "white"),
+    )
+    assert (save.state, save.sent, save.refused) == ("saved", 1, 3)
+    assert {(refusal.key, refusal.problem.code) for refusal in save.refusals} == {
+        ("a.png", "ERROR_INVALID_BOUNDING_BOX"),
+        ("d.png", "PICTURE_UNREADABLE"),
+        ("", "IMAGE_NOT_IN_DATASET"),
+    }
+
+
+async def test_too_many_labels_stop_the_save(gallery: Gallery) -> None:
+    edits = [assigned(gallery.ids("a.png"), *(f"label {n}" for n in range(at, at + 50))) for at in range(0, 250, 50)]
+    save = await gallery.save(*edits)
+    assert save.state == "failed"
+    assert save.problem is not None
+    assert save.problem.code == "ERROR_MANIFEST_TOO_MANY_LABELS"
+    assert gallery.services.datasets().updates == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"{",
+        b'{"edits":[]}',
+        b'{"edits":[{"kind":"other"}]}',
+        b'{"edits":[{"kind":"assignment","ids":[]}]}',
+        b'{"edits":[{"kind":"assignment","ids":["s3://example-images/a.png"]}]}',
+        b'{"edits":[{"kind":"assignment","ids":["0123456789abcdef"],"more":1}]}',
+        b'{"edits":[{"kind":"renaming","old":"a","new":"a\\nb"}]}',
+        b'{"edits":[{"kind":"renaming","old":"a","new":"a\\r"}]}',
+        b'{"edits":[{"kind":"renaming","old":"a","new":""}]}',
+        b'{"edits":[{"kind":"redrawing","id":"0123456789abcdef","seen":"","labels":[],"boxes":[{"label":"a"}]}]}',
+        b'{"edits":[{"kind":"redrawing","id":"0123456789abcdef","seen":"","labels":[],"boxes":[{"label":"a","left":1e9,'
+        b'"top":0,"width":1,"height":1}]}]}',
+        b"[" * 100_000,
+    ],
+)
+async def test_other_demands_are_refused(place: Place, tmp_path: Path, body: bytes) -> None:
+    found = Gallery(place, tmp_path / "cache")
+    async with found.visited() as client:
+        answer = await client.post(found.path, content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "DEMAND_INVALID")
+
+
+async def test_many_entries_go_in_batches(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saves_module, "MAX_BATCH_BYTES", 400)
+    keys = list(gallery.entries())
+    save = await gallery.save(assigned(gallery.ids(*keys), "white"))
+    assert (save.state, save.sent) == ("saved", 4)
+    updates = gallery.services.datasets().updates
+    assert len(updates) > 1
+    assert all(len(update) <= 400 or update.count(b"\n") == 1 for update in updates)
+    assert all("white" in labels for labels in gallery.said().values())
+
+
+async def test_a_run_that_works_on_the_dataset_comes_first(gallery: Gallery) -> None:
+    run = Holder("import_s3_folder", "run-1")
+    held = HeldJournal.take(
+        gallery.services.s3(), gallery.folder, run, now=datetime.now(UTC), has_ended=lambda _: False
+    )
+    held.write(pending=("s3://example-workspace/a.manifest",))
+    async with gallery.visited() as client:
+        answer = await client.post(gallery.path, json={"edits": [assigned(gallery.ids("a.png"), "white")]})
+        assert (answer.status_code, answer.json()["code"]) == (409, "DATASET_LEASED")
+    assert gallery.services.datasets().updates == []
+    # A run that was killed is known to have ended; what it left is left to the next run.
+    gallery.services.no_runs.ended.add(run)
+    assert (await gallery.save(assigned(gallery.ids("a.png"), "white"))).state == "saved"
+    assert read_journal(gallery.services.s3(), gallery.folder).pending == ("s3://example-workspace/a.manifest",)
+
+
+async def test_what_rekognition_refuses_fails_the_save_and_frees_the_dataset(gallery: Gallery) -> None:
+    gallery.services.datasets().refuse = True
+    save = await gallery.save(assigned(gallery.ids("a.png"), "white"))
+    assert save.state == "failed"
+    assert save.problem is not None
+    assert save.problem.code == "REKOGNITION_RESOURCE_IN_USE"
+    assert gallery.place.read(save.record).count(b"\n") == 1
+    assert read_journal(gallery.services.s3(), gallery.folder).lease is None
+
+
+async def test_a_server_that_dies_holds_nothing_up_for_long(gallery: Gallery, tmp_path: Path) -> None:
+    save_id = f"20261124T180000Z-{'0' * 16}"
+    died_at = datetime(2026, 11, 24, 18, tzinfo=UTC)
+    s3 = gallery.services.s3()
+    HeldJournal.take(s3, gallery.folder, Holder(HOLDER, save_id), now=died_at, has_ended=lambda _: False, lease=LEASE)
+    under_way = Save(save_id=save_id, state="sending", sent=1, total=3)
+    put_json(
+        s3,
+        gallery.folder.save(save_id),
+        SaveRecord(save=under_way, user="editor", begun_at=died_at, updated_at=died_at),
+    )
+    soon = Gallery(gallery.place, tmp_path / "soon", lambda: died_at + LEASE / 2)
+    later = Gallery(gallery.place, tmp_path / "later", lambda: died_at + LEASE + timedelta(seconds=1))
+    async with soon.visited() as client:
+        # As another process of the API server sees it.
+        assert (await client.get(f"{soon.path}/{save_id}")).json()["state"] == "sending"
+        refused = await client.post(soon.path, json={"edits": [assigned(soon.ids("a.png"), "white")]})
+        assert refused.json()["code"] == "DATASET_LEASED"
+    async with later.visited() as client:
+        found = (await client.get(f"{later.path}/{save_id}")).json()
+        assert (found["state"], found["problem"]["code"], found["sent"]) == ("failed", "SAVE_INTERRUPTED", 1)
+    assert (await later.save(assigned(later.ids("a.png"), "white"))).state == "saved"
+
+
+async def test_a_save_of_another_dataset_is_not_told(gallery: Gallery) -> None:
+    save = await gallery.save(assigned(gallery.ids("a.png"), "white"))
+    async with gallery.visited() as client:
+        for path in (gallery.path.replace("/train/", "/test/"), "/api/datasets/another-project/train/saves"):
+            assert (await client.get(f"{path}/{save.save_id}")).json()["code"] == "SAVE_NOT_FOUND"
+        assert (await client.get(f"{gallery.path}/..%2Fcurrent")).status_code in (404, 422)
+
+
+async def test_saves_of_one_person_are_limited(place: Place, tmp_path: Path) -> None:
+    found = Gallery(place, tmp_path / "cache")
+    async with found.visited() as client:
+        statuses = [(await client.post(found.path, content=b"{}")).status_code for _ in range(31)]
+        refused = await client.post(found.path, content=b"{}")
+    assert statuses == [400] * 30 + [429]
+    assert "retry-after" in refused.headers
+
+
+async def test_edits_of_people_survive_the_next_refresh(place: Place, tmp_path: Path, run_dag: RunDag) -> None:
+    place.put("alexa-devices/echo/a.png", "alexa-devices/echo/b.png", "alexa-devices/dot/c.png")
+    assert run_dag("import_s3_folder", place.conf()).state == "success"
+    found = Gallery(place, tmp_path / "cache")
+    a, b, c = (f"alexa-devices/{name}.png" for name in ("echo/a", "echo/b", "dot/c"))
+    save = await found.save(
+        assigned(found.ids(a), "white", remove=("echo",)), found.redrawing(b, ["echo"], box("logo"))
+    )
+    assert (save.state, save.sent) == ("saved", 2)
+    assert found.said() == {a: {"white"}, b: {"echo", "logo"}, c: {"dot"}}
+    # The source changes as well, so that the dataset is deleted and made again.
+    place.s3.delete_object(Bucket=place.images, Key=c)
+    place.put("alexa-devices/dot/d.png", body=picture())
+    conf = place.conf(accept_risks=["NEW_LABELS", "REMOVED_SHARE"])
+    assert run_dag("import_s3_folder", conf).state == "success"
+    assert found.said() == {a: {"white"}, b: {"echo", "logo"}, "alexa-devices/dot/d.png": {"dot"}}
