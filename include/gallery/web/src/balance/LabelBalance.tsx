@@ -28,7 +28,9 @@ export function LabelBalance({
   const [sort, setSort] = useState<LabelSort>("images");
   const [isDescending, setDescending] = useState(true);
   const others = new Map(other?.labels.map(({ label, images }) => [label, images]));
-  const most = Math.max(1, ...labels.map(({ images }) => images), ...others.values());
+  // Each dataset's bars are by its own largest label: what counts is whether both are spread alike.
+  const most = Math.max(1, ...labels.map(({ images }) => images));
+  const mostOthers = Math.max(1, ...others.values());
   const few = labels.filter(({ images }) => images < FEW_IMAGES);
   const ratio = imbalance(labels);
   const sortBy = (next: LabelSort) => {
@@ -43,7 +45,6 @@ export function LabelBalance({
       </button>
     </th>
   );
-  const share = (count: number) => `${(count / most) * 100}%`;
 
   return (
     <section className="balance-labels">
@@ -101,8 +102,8 @@ export function LabelBalance({
                 </th>
                 <td>{images.toLocaleString()}</td>
                 <td className="balance-bars" aria-hidden>
-                  <span data-of="this" style={{ width: share(images) }} />
-                  {other && <span data-of="other" style={{ width: share(elsewhere) }} />}
+                  <span data-of="this" style={{ width: `${(images / most) * 100}%` }} />
+                  {other && <span data-of="other" style={{ width: `${(elsewhere / mostOthers) * 100}%` }} />}
                 </td>
                 {other && <td>{elsewhere.toLocaleString()}</td>}
                 <td>{boxed_images.toLocaleString()}</td>

@@ -76,8 +76,8 @@ export function SizePlot({ bins, unknown }: { bins: readonly Bin[]; unknown: num
       </svg>
       <p className="balance-legend">
         <span className="plot-key" /> Rekognition reads images inside of this line: {LEAST_SIDE} to{" "}
-        {MOST_SIDE} pixels a side, at most {MOST_ASPECT} times as long as wide. Darker means more images, by
-        orders of magnitude.
+        {MOST_SIDE} pixels a side, at most {MOST_ASPECT} times as long as wide. A stronger colour means more
+        images, by orders of magnitude.
       </p>
       <details>
         <summary>As a table</summary>

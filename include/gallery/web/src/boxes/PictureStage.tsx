@@ -59,7 +59,7 @@ export function PictureStage(stage: Stage) {
     return () => box.removeEventListener("wheel", onWheel);
   }, [zoomAt]);
 
-  const drawn = size ? { width: size.width * scale, height: size.height * scale } : null;
+  const drawn = size && placed(size, scale, room);
   return (
     <div
       ref={viewport}
@@ -68,6 +68,7 @@ export function PictureStage(stage: Stage) {
       data-pixels={scale >= 3 || undefined}
       data-loaded={size ? src : undefined}
     >
+      {!size && <p className="stage-waiting">Reading the picture…</p>}
       <div className="stage-room">
         <div className="stage-picture" style={drawn ?? {}}>
           <div ref={host} className="stage-host" />
@@ -91,6 +92,21 @@ export function PictureStage(stage: Stage) {
       </div>
     </div>
   );
+}
+
+/**
+ * Where the picture is drawn: in the middle, on whole pixels of the page, since Annotorious divides by rounded lengths.
+ */
+function placed({ width, height }: Size, scale: number, room: Size) {
+  const size = {
+    width: Math.max(1, Math.round(width * scale)),
+    height: Math.max(1, Math.round(height * scale)),
+  };
+  return {
+    ...size,
+    marginLeft: Math.max(0, Math.floor((room.width - size.width) / 2)),
+    marginTop: Math.max(0, Math.floor((room.height - size.height) / 2)),
+  };
 }
 
 /** The space there is for the picture. */
@@ -139,9 +155,14 @@ function useAnnotator(stage: Stage, size: Size | null, setSize: (size: Size | nu
       const upright = { width: image.naturalWidth, height: image.naturalHeight };
       const made = createImageAnnotator(image, { theme: "light", drawingMode: "drag" });
       const ignore = listen(made, latest);
+      const layer = made.element.querySelector("svg");
+      // Its rounded lengths need not be in the picture's ratio.
+      layer?.setAttribute("preserveAspectRatio", "none");
+      const unhide = layer ? hide(layer) : () => {};
       annotator.current = made;
       destroy = () => {
         ignore();
+        unhide();
         made.destroy();
         annotator.current = null;
       };
@@ -155,8 +176,8 @@ function useAnnotator(stage: Stage, size: Size | null, setSize: (size: Size | nu
       image.removeAttribute("src");
       wrapper.remove();
     };
-    // The description does not change without the picture.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
+    // The description is read once, with its picture.
+    // oxlint-disable-next-line react/exhaustive-deps
   }, [src, setSize]);
 
   useEffect(() => {
@@ -180,6 +201,22 @@ function useAnnotator(stage: Stage, size: Size | null, setSize: (size: Size | nu
 
   useColours(stage.boxes, stage.selected);
   return host;
+}
+
+/**
+ * Keep screen readers and Tab out of Annotorious' layer, whose handles have no names: the list of boxes has the same,
+ * in words and numbers. Returns how to stop.
+ */
+function hide(layer: SVGElement): () => void {
+  const leave = () => {
+    for (const each of [layer, ...layer.querySelectorAll('[tabindex="0"]')])
+      each.setAttribute("tabindex", "-1");
+  };
+  layer.setAttribute("aria-hidden", "true");
+  leave();
+  const observer = new MutationObserver(leave);
+  observer.observe(layer, { childList: true, subtree: true });
+  return () => observer.disconnect();
 }
 
 /** Hand on what a person does with the pointer. Returns how to stop. */

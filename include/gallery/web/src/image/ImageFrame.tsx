@@ -47,12 +47,18 @@ export function ImageFrame({
       {/* As high as the bar that comes with the first edit, or the picture would move away from the pointer. */}
       <footer className="image-foot">
         <p>
-          Drag to draw a box · <kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>?</kbd> all keys
+          {hintOf(view, page)} · <kbd>j</kbd> <kbd>k</kbd> next and previous · <kbd>?</kbd> all keys
         </p>
         <SaveBar name={name} />
       </footer>
     </section>
   );
+}
+
+function hintOf(view: View, page: ImagePage | undefined): string {
+  if (view.snapshot) return "A snapshot is to look at, not to edit";
+  if (page && !page.image.is_in_dataset) return "Not in the dataset: there is no entry to edit";
+  return "Drag to draw a box";
 }
 
 function Step(props: { name: DatasetName; view: View; id: string; icon: "back" | "forward"; label: string }) {

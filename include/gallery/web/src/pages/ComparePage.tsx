@@ -12,7 +12,7 @@ import { changeTone, snapshotTime } from "../facts/texts";
 import { Badge, counted } from "../shell/Badge";
 import { Button } from "../shell/Button";
 import { EmptyState } from "../shell/EmptyState";
-import { Key, Name } from "../shell/Name";
+import { Name } from "../shell/Name";
 import { ProblemNote } from "../shell/ProblemNote";
 import { PAGE_ROWS, usePages } from "../tables/usePages";
 import { VirtualTable, type Column } from "../tables/VirtualTable";
@@ -171,7 +171,9 @@ function columnsOf(
             params={{ ...name, id }}
             search={snapshotView(changes.includes("removed") ? before : after, shown)}
           >
-            <Key>{key}</Key>
+            <span className="compare-key" title={key}>
+              <Name>{key}</Name>
+            </span>
           </Link>
           {moved_to && (
             <small className="virtual-two" title={moved_to}>

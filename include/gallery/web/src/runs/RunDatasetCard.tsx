@@ -89,15 +89,18 @@ function Counts({
   const entries = Object.entries(counts);
   if (entries.length === 0) return null;
   return (
-    <dl className="run-counts" aria-label={label}>
-      {entries.map(([value, count]) => (
-        <div key={value}>
-          <dt>
-            <Badge tone={tone(value)}>{value}</Badge>
-          </dt>
-          <dd>{count.toLocaleString()}</dd>
-        </div>
-      ))}
-    </dl>
+    <div className="run-counts">
+      <span className="run-hint">{label}</span>
+      <dl>
+        {entries.map(([value, count]) => (
+          <div key={value}>
+            <dt>
+              <Badge tone={tone(value)}>{value}</Badge>
+            </dt>
+            <dd>{count.toLocaleString()}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
   );
 }
