@@ -27,11 +27,17 @@ from bench.fixture import LAST_MODIFIED, all_keys, content_number, contents
 MAX_KEYS = 1000
 NULL_VERSION = "null"
 SERVER = "stub"
+SEVERED = 1
+"""Half an answer, after which the connection is dropped."""
 _NO_HEADERS: Mapping[str, str] = {}
 _HTTP_DATE = "Sun, 22 Nov 2026 20:00:00 GMT"
-_REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 403: "Forbidden", 404: "Not Found",
-            301: "Moved Permanently", 412: "Precondition Failed", 416: "Range Not Satisfiable",
+_REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 400: "Bad Request", 403: "Forbidden",
+            404: "Not Found", 301: "Moved Permanently", 412: "Precondition Failed", 416: "Range Not Satisfiable",
             503: "Slow Down", 500: "Internal Server Error"}  # fmt: skip
+
+
+class SeveredAnswer(bytes):
+    """What is sent of an answer whose connection is dropped."""
 
 
 @dataclass(slots=True)
@@ -63,7 +69,8 @@ class Stub:
     :ivar latency_s: added to each answer
     :ivar jitter_s: at most so much more
     :ivar busy_share: share of answers that are 503
-    :ivar faults: answers for the next requests: an HTTP status, or 0 to drop the connection; then as usual
+    :ivar severed_share: share of answers that break off
+    :ivar faults: answers for the next requests: an HTTP status, 0 to drop the connection, or `SEVERED`; then as usual
     :ivar requests: every request line seen, while `is_recording`
     :ivar denied_keys: answered with 403
     :ivar versions: of a key, from the newest to the oldest
@@ -75,6 +82,7 @@ class Stub:
     latency_s: float = 0.0
     jitter_s: float = 0.0
     busy_share: float = 0.0
+    severed_share: float = 0.0
     faults: deque[int] = field(default_factory=deque)
     requests: list[str] = field(default_factory=list)
     denied_keys: set[str] = field(default_factory=set)
@@ -94,9 +102,16 @@ class Stub:
             return self._set(target)
         if self.faults:
             status = self.faults.popleft()
-            return _error(status, "SlowDown" if status == 503 else "InternalError") if status else None
+            if status != SEVERED:
+                return _error(status, "SlowDown" if status == 503 else "InternalError") if status else None
+            return _severed(self._as_usual(method, target, headers, body))
         if self.busy_share and self.chance.random() < self.busy_share:
             return _error(503, "SlowDown")
+        if self.severed_share and self.chance.random() < self.severed_share:
+            return _severed(self._as_usual(method, target, headers, body))
+        return self._as_usual(method, target, headers, body)
+
+    def _as_usual(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
         # Rendered once: what clients ask for again is sent again.
         asked = (target, headers.get("range", ""), headers.get("if-match", ""))
         if method == "GET" and asked in self.rendered:
@@ -119,6 +134,7 @@ class Stub:
         self.latency_s = settings.get("latency_ms", 0.0) / 1000
         self.jitter_s = settings.get("jitter_ms", 0.0) / 1000
         self.busy_share = settings.get("busy_share", 0.0)
+        self.severed_share = settings.get("severed_share", 0.0)
         return _http(200, b"")
 
     def _list(self, query: str) -> bytes:
@@ -128,7 +144,7 @@ class Stub:
         prefix = asked.get("prefix", "")
         delimiter = asked.get("delimiter", "")
         first = bisect_left(self.keys, prefix)
-        last = bisect_left(self.keys, prefix + "\U0010ffff", lo=first)
+        last = self._end(prefix, first)
         if "start-after" in asked:
             first = max(first, bisect_right(self.keys, asked["start-after"]))
         at = int(asked["continuation-token"]) if "continuation-token" in asked else first
@@ -139,11 +155,15 @@ class Stub:
             folder, slash, _ = self.keys[at][len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
             if slash:
                 folders.append(prefix + folder + slash)
-                at = bisect_left(self.keys, folders[-1] + "\U0010ffff", lo=at)
+                at = self._end(folders[-1], at)
             else:
                 keys.append(self.keys[at])
                 at += 1
         return _http(200, self._render(asked, keys, folders, at if at < last else None))
+
+    def _end(self, prefix: str, first: int) -> int:
+        """Where the keys end that begin with ``prefix``."""
+        return bisect_right(self.keys, prefix, lo=first, key=lambda key: key[: len(prefix)])
 
     def _render(self, asked: dict[str, str], keys: list[str], folders: list[str], following: int | None) -> bytes:
         encode = _url_encoded if asked.get("encoding-type") == "url" else escape
@@ -174,8 +194,8 @@ class Stub:
         prefix, delimiter, marker = (asked.get(name, "") for name in ("prefix", "delimiter", "key-marker"))
         # A child folder is gone on from behind all that it holds.
         is_folder = bool(delimiter) and marker.endswith(delimiter)
-        at = bisect_left(self.keys, max(prefix, marker + "\U0010ffff" if is_folder else marker))
-        last = bisect_left(self.keys, prefix + "\U0010ffff", lo=at)
+        at = self._end(marker, 0) if is_folder else bisect_left(self.keys, max(prefix, marker))
+        last = self._end(prefix, at)
         encode = _url_encoded if asked.get("encoding-type") == "url" else escape
         rows: list[str] = []
         place = ("", "")
@@ -186,7 +206,7 @@ class Stub:
             if slash:
                 place = (prefix + folder + slash, "")
                 rows.append(f"<CommonPrefixes><Prefix>{encode(place[0])}</Prefix></CommonPrefixes>")
-                at = bisect_left(self.keys, place[0] + "\U0010ffff", lo=at)
+                at = self._end(place[0], at)
                 continue
             versions = self.versions(key)
             start = 0
@@ -306,6 +326,10 @@ def _http(status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS, *,
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if is_head else body)
 
 
+def _severed(answer: bytes) -> SeveredAnswer:
+    return SeveredAnswer(answer[: len(answer) - max(1, len(answer.partition(b"\r\n\r\n")[2]) // 2)])
+
+
 def _error(status: int, code: str) -> bytes:
     return _http(
         status, f"<Error><Code>{code}</Code><Message>{code}</Message><RequestId>STUB</RequestId></Error>".encode()
@@ -357,6 +381,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
         elif not self._transport.is_closing():
             self._transport.write(answer)
+            if isinstance(answer, SeveredAnswer):
+                self._transport.close()
 
 
 def _parse_head(text: str) -> tuple[str, str, dict[str, str]]:
