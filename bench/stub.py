@@ -22,7 +22,7 @@ from functools import lru_cache
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from bench.fixture import LAST_MODIFIED, all_keys, content_number, contents
+from bench.fixture import LAST_MODIFIED, LATER, SHAPES, all_keys, content_number, contents, shaped_keys
 
 MAX_KEYS = 1000
 NULL_VERSION = "null"
@@ -73,6 +73,7 @@ class Stub:
     :ivar faults: answers for the next requests: an HTTP status, 0 to drop the connection, or `SEVERED`; then as usual
     :ivar requests: every request line seen, while `is_recording`
     :ivar denied_keys: answered with 403
+    :ivar entries: rows of listings that are kept, where the bucket does not change and all clients have keys encoded
     :ivar versions: of a key, from the newest to the oldest
     """
 
@@ -92,6 +93,7 @@ class Stub:
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     chance: random.Random = field(default_factory=lambda: random.Random(20261122))
     rendered: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    entries: dict[str, str] | None = None
     versions: Callable[[str], Sequence[ListedVersion]] = lambda key: (ListedVersion(NULL_VERSION),)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes | None:
@@ -121,8 +123,11 @@ class Stub:
         if bucket != self.bucket:
             return _error(404, "NoSuchBucket")
         if not key:
-            self.rendered[asked] = self._list(query)
-            return self.rendered[asked]
+            answer = self._list(query)
+            # Texts to list behind differ from one listing to the next.
+            if "start-after=" not in query and "marker=" not in query:
+                self.rendered[asked] = answer
+            return answer
         key = unquote(key)
         answer = self._object(method, key, parse_qs(query, keep_blank_values=True), headers, body)
         if asked[1] and key not in self.objects and answer.startswith(b"HTTP/1.1 206"):
@@ -151,6 +156,9 @@ class Stub:
         keys: list[str] = []
         folders: list[str] = []
         limit = min(int(asked.get("max-keys", MAX_KEYS)), MAX_KEYS)
+        if not delimiter:
+            keys = list(self.keys[at : min(last, at + limit)])
+            at += len(keys)
         while at < last and len(keys) + len(folders) < limit:
             folder, slash, _ = self.keys[at][len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
             if slash:
@@ -178,17 +186,25 @@ class Stub:
         parts.append(f"<IsTruncated>{'true' if following is not None else 'false'}</IsTruncated>")
         if following is not None:
             parts.append(f"<NextContinuationToken>{following}</NextContinuationToken>")
-        for key in keys:
-            found = self.objects.get(key) or _fixture_body(content_number(key))
-            parts.append(
-                f"<Contents><Key>{encode(key)}</Key><LastModified>{LAST_MODIFIED}.000Z</LastModified>"
-                f"<ETag>&quot;{found.etag}&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
-                f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{len(found.data)}</Size>"
-                "<StorageClass>STANDARD</StorageClass></Contents>"
-            )
+        if self.entries is None:
+            parts += [self._entry(key, encode) for key in keys]
+        else:
+            for key in keys:
+                if key not in self.entries:
+                    self.entries[key] = self._entry(key, _url_encoded)
+            parts += map(self.entries.__getitem__, keys)
         parts += [f"<CommonPrefixes><Prefix>{encode(folder)}</Prefix></CommonPrefixes>" for folder in folders]
         parts.append("</ListBucketResult>")
         return "".join(parts).encode()
+
+    def _entry(self, key: str, encode: Callable[[str], str]) -> str:
+        found = self.objects.get(key) or _fixture_body(content_number(key))
+        return (
+            f"<Contents><Key>{encode(key)}</Key><LastModified>{LAST_MODIFIED}.000Z</LastModified>"
+            f"<ETag>&quot;{found.etag}&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
+            f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{len(found.data)}</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>"
+        )
 
     def _list_versions(self, asked: dict[str, str]) -> bytes:
         prefix, delimiter, marker = (asked.get(name, "") for name in ("prefix", "delimiter", "key-marker"))
@@ -433,8 +449,11 @@ def running_stub(keys: Sequence[str], bucket: str) -> Iterator[Stub]:
         thread.join()
 
 
-async def _main(images: int, bucket: str) -> None:
-    stub = Stub(all_keys(images), bucket)
+async def _main(images: int, bucket: str, shape: str) -> None:
+    two = (ListedVersion("later", LATER), ListedVersion("earlier"))
+    keys = shaped_keys(images, shape) if shape else all_keys(images)
+    # A bucket of another shape is listed from anywhere: its pages differ, its rows do not.
+    stub = Stub(keys, bucket, versions=lambda _: two, entries={} if shape else None)
     server = await _serve(stub)
     print(stub.url, flush=True)
     await server.serve_forever()
@@ -444,6 +463,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, required=True)
     parser.add_argument("--bucket", required=True)
+    parser.add_argument("--shape", choices=SHAPES, default="")
     arguments = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        asyncio.run(_main(arguments.images, arguments.bucket))
+        asyncio.run(_main(arguments.images, arguments.bucket, arguments.shape))
