@@ -249,8 +249,9 @@ class _Division(Generic[P]):
                 if segment:
                     segment.is_asked = True
                     self._asked += 1
-                    # Where there was something to do, there may be more of it.
-                    self._wanted.notify()
+                    if self._has_room():
+                        # Where there was something to do, there may be more of it.
+                        self._wanted.notify()
                     return segment
                 if is_all:
                     self._wanted.notify_all()
@@ -258,9 +259,12 @@ class _Division(Generic[P]):
                 self._wanted.wait()
             return None
 
+    def _has_room(self) -> bool:
+        return self._buffered + self._asked < BUFFERED_PAGES
+
     def _find(self) -> tuple[_Segment[P] | None, bool]:
         """A segment that nobody is listing, made by a cut where there is none; and whether there is nothing left."""
-        has_room = self._buffered + self._asked < BUFFERED_PAGES
+        has_room = self._has_room()
         is_all = True
         near = 0
         asked: list[_Segment[P]] = []
@@ -372,8 +376,11 @@ class _Division(Generic[P]):
             if last:
                 self._measure(segment, first, last)
             segment.query = following or {}
-            self._listed.notify()
-            self._wanted.notify()
+            if segment is self._head:
+                self._listed.notify()
+            if not segment.is_complete:
+                # This thread goes on with it, and another may cut it.
+                self._wanted.notify()
 
     def _pay(self, segment: _Segment[P], useless: float) -> None:
         if segment.risk:
