@@ -119,12 +119,12 @@ def our_root_listing(hook: S3Hook, images: int) -> None:
 
 
 def obstore_listing(hook: S3Hook, images: int) -> None:
-    """obstore's bare listing: child folders in 32 threads, as Arrow."""
+    """obstore's bare listing: child folders in 32 threads. Arrow would take a package more, and hardly less time."""
     store = S3Session(hook.get_conn()).store(BUCKET)
     level = obstore.list_with_delimiter(store, PREFIX)
 
     def count(folder: str) -> int:
-        return sum(batch.num_rows for batch in obstore.list(store, folder, chunk_size=1000, return_arrow=True))
+        return sum(map(len, obstore.list(store, folder, chunk_size=1000)))
 
     with ThreadPoolExecutor(32) as threads:
         listed = len(level["objects"]) + sum(threads.map(count, level["common_prefixes"]))
