@@ -11,12 +11,15 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import obstore
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 from bench.fixture import (
+    AS_OF,
     BUCKET,
     DIFFERENCE_EVERY,
     LAST_MODIFIED,
@@ -35,10 +38,12 @@ from include.custom_labels.ledger import LedgerSummary
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.validation import ManifestValidator
+from include.custom_labels.versions import objects_as_of
 from include.object_store.folder_manifest import write_manifest
 from include.object_store.listing import list_objects
 from include.object_store.probing import probe_headers
 from include.object_store.session import S3Session
+from include.object_store.version_listing import list_versions
 
 OUTPUT = "out/images.manifest"
 LEDGER = "out/ledger.parquet"
@@ -104,6 +109,47 @@ def our_listing(hook: S3Hook, images: int) -> None:
     session = S3Session(hook.get_conn())
     listed = sum(len(page) for page in list_objects(session, S3FolderLocation(BUCKET, PREFIX)))
     _require(listed == images + len(OTHERS), f"{listed} objects listed")
+
+
+def our_root_listing(hook: S3Hook, images: int) -> None:
+    """The listing of a whole bucket."""
+    session = S3Session(hook.get_conn())
+    listed = sum(len(page) for page in list_objects(session, S3FolderLocation(BUCKET, "")))
+    _require(listed == images + len(OTHERS), f"{listed} objects listed")
+
+
+def obstore_listing(hook: S3Hook, images: int) -> None:
+    """obstore's bare listing: child folders in 32 threads. Arrow would take a package more, and hardly less time."""
+    store = S3Session(hook.get_conn()).store(BUCKET)
+    level = obstore.list_with_delimiter(store, PREFIX)
+
+    def count(folder: str) -> int:
+        return sum(map(len, obstore.list(store, folder, chunk_size=1000)))
+
+    with ThreadPoolExecutor(32) as threads:
+        listed = len(level["objects"]) + sum(threads.map(count, level["common_prefixes"]))
+    # It does not tell a folder's marker object.
+    _require(images <= listed <= images + len(OTHERS), f"{listed} objects listed")
+
+
+def our_versions(hook: S3Hook, images: int) -> None:
+    """The objects as of a time, from the versions of all of them."""
+    session = S3Session(hook.get_conn())
+    versions = list_versions(session, S3FolderLocation(BUCKET, PREFIX))
+    listed = sum(len(page.objects) for page in objects_as_of(versions, AS_OF))
+    _require(listed == images + len(OTHERS), f"{listed} objects listed")
+
+
+def boto3_versions(hook: S3Hook, images: int) -> None:
+    """The same with boto3's paginator: of each key the newest version that is old enough."""
+    client: Any = hook.get_conn()
+    as_of = datetime.fromisoformat(AS_OF).replace(tzinfo=UTC)
+    found: dict[str, Any] = {}
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=BUCKET, Prefix=PREFIX):
+        for version in page["Versions"]:
+            if version["LastModified"] <= as_of:
+                found.setdefault(version["Key"], version)
+    _require(len(found) == images + len(OTHERS), f"{len(found)} objects listed")
 
 
 def our_probe(hook: S3Hook, images: int) -> None:
@@ -217,6 +263,10 @@ CONTENDERS: dict[str, Callable[[S3Hook, int], None]] = {
         our_manifest,
         our_manifest_validated,
         our_listing,
+        our_root_listing,
+        obstore_listing,
+        our_versions,
+        boto3_versions,
         our_probe,
         boto3_probe,
         our_validation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +15,9 @@ BUCKET = "example-images"
 PREFIX = "photos/"
 LAST_MODIFIED = "2026-11-22T20:00:00"
 """Of every object: `S3Hook.list_keys` tells no times, and both sides are to write the same bytes."""
+AS_OF = "2026-11-22T20:30:00"
+"""Between the two versions that a listing of versions has of each key."""
+LATER = "2026-11-22T21:00:00"
 IMAGES_PER_LABEL = 1000
 # Names that need percent-encoding in the listing or escapes in JSON, in one folder out of fifty.
 _HOSTILE_LABEL = 7
@@ -68,6 +71,26 @@ def image_keys(images: int) -> Iterator[str]:
 def all_keys(images: int) -> list[str]:
     """Keys of the images and of a few objects that are none, in key order."""
     return sorted([*(PREFIX + name for name in OTHERS), *image_keys(images)])
+
+
+def _one_label(images: int) -> Iterator[str]:
+    small = images // 20
+    yield from (f"{PREFIX}{label_name(at // IMAGES_PER_LABEL)}/image-{at:08d}.jpg" for at in range(small))
+    yield from (f"{PREFIX}{label_name(images)}/image-{at:08d}.jpg" for at in range(small, images))
+
+
+SHAPES: dict[str, Callable[[int], Iterator[str]]] = {
+    "no child folders": lambda images: (f"{PREFIX}image-{at:08d}.jpg" for at in range(images)),
+    "95 % in one label": _one_label,
+    "a folder for each image": lambda images: (f"{PREFIX}{at:08d}/image.jpg" for at in range(images)),
+    "keys at the root": lambda images: (f"image-{at:08d}.jpg" for at in range(images)),
+}
+"""Folders that are not divided into labels of the same size; as many keys as in `all_keys`."""
+
+
+def shaped_keys(images: int, shape: str) -> list[str]:
+    """What a bucket of another shape lists, in key order."""
+    return list(SHAPES[shape](images + len(OTHERS)))
 
 
 def expected_lines(images: int) -> Iterator[bytes]:

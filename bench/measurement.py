@@ -105,9 +105,10 @@ def connection(endpoint: str) -> str:
 
 
 @contextmanager
-def stub(images: int) -> Iterator[str]:
+def stub(images: int, shape: str = "") -> Iterator[str]:
     """A stub with so many images, as a process of its own; its address."""
     command = [sys.executable, "-m", "bench.stub", "--images", str(images), "--bucket", BUCKET]
+    command += ["--shape", shape] if shape else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield (process.stdout.readline() if process.stdout else "").strip()

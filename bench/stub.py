@@ -22,16 +22,22 @@ from functools import lru_cache
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from bench.fixture import LAST_MODIFIED, all_keys, content_number, contents
+from bench.fixture import LAST_MODIFIED, LATER, SHAPES, all_keys, content_number, contents, shaped_keys
 
 MAX_KEYS = 1000
 NULL_VERSION = "null"
 SERVER = "stub"
+SEVERED = 1
+"""Half an answer, after which the connection is dropped."""
 _NO_HEADERS: Mapping[str, str] = {}
 _HTTP_DATE = "Sun, 22 Nov 2026 20:00:00 GMT"
-_REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 403: "Forbidden", 404: "Not Found",
-            301: "Moved Permanently", 412: "Precondition Failed", 416: "Range Not Satisfiable",
+_REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 400: "Bad Request", 403: "Forbidden",
+            404: "Not Found", 301: "Moved Permanently", 412: "Precondition Failed", 416: "Range Not Satisfiable",
             503: "Slow Down", 500: "Internal Server Error"}  # fmt: skip
+
+
+class SeveredAnswer(bytes):
+    """What is sent of an answer whose connection is dropped."""
 
 
 @dataclass(slots=True)
@@ -63,9 +69,11 @@ class Stub:
     :ivar latency_s: added to each answer
     :ivar jitter_s: at most so much more
     :ivar busy_share: share of answers that are 503
-    :ivar faults: answers for the next requests: an HTTP status, or 0 to drop the connection; then as usual
+    :ivar severed_share: share of answers that break off
+    :ivar faults: answers for the next requests: an HTTP status, 0 to drop the connection, or `SEVERED`; then as usual
     :ivar requests: every request line seen, while `is_recording`
     :ivar denied_keys: answered with 403
+    :ivar entries: rows of listings that are kept, where the bucket does not change and all clients have keys encoded
     :ivar versions: of a key, from the newest to the oldest
     """
 
@@ -75,6 +83,7 @@ class Stub:
     latency_s: float = 0.0
     jitter_s: float = 0.0
     busy_share: float = 0.0
+    severed_share: float = 0.0
     faults: deque[int] = field(default_factory=deque)
     requests: list[str] = field(default_factory=list)
     denied_keys: set[str] = field(default_factory=set)
@@ -84,6 +93,7 @@ class Stub:
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     chance: random.Random = field(default_factory=lambda: random.Random(20261122))
     rendered: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    entries: dict[str, str] | None = None
     versions: Callable[[str], Sequence[ListedVersion]] = lambda key: (ListedVersion(NULL_VERSION),)
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes | None:
@@ -94,9 +104,16 @@ class Stub:
             return self._set(target)
         if self.faults:
             status = self.faults.popleft()
-            return _error(status, "SlowDown" if status == 503 else "InternalError") if status else None
+            if status != SEVERED:
+                return _error(status, "SlowDown" if status == 503 else "InternalError") if status else None
+            return _severed(self._as_usual(method, target, headers, body))
         if self.busy_share and self.chance.random() < self.busy_share:
             return _error(503, "SlowDown")
+        if self.severed_share and self.chance.random() < self.severed_share:
+            return _severed(self._as_usual(method, target, headers, body))
+        return self._as_usual(method, target, headers, body)
+
+    def _as_usual(self, method: str, target: str, headers: dict[str, str], body: bytes) -> bytes:
         # Rendered once: what clients ask for again is sent again.
         asked = (target, headers.get("range", ""), headers.get("if-match", ""))
         if method == "GET" and asked in self.rendered:
@@ -106,8 +123,11 @@ class Stub:
         if bucket != self.bucket:
             return _error(404, "NoSuchBucket")
         if not key:
-            self.rendered[asked] = self._list(query)
-            return self.rendered[asked]
+            answer = self._list(query)
+            # Texts to list behind differ from one listing to the next.
+            if "start-after=" not in query and "marker=" not in query:
+                self.rendered[asked] = answer
+            return answer
         key = unquote(key)
         answer = self._object(method, key, parse_qs(query, keep_blank_values=True), headers, body)
         if asked[1] and key not in self.objects and answer.startswith(b"HTTP/1.1 206"):
@@ -119,6 +139,7 @@ class Stub:
         self.latency_s = settings.get("latency_ms", 0.0) / 1000
         self.jitter_s = settings.get("jitter_ms", 0.0) / 1000
         self.busy_share = settings.get("busy_share", 0.0)
+        self.severed_share = settings.get("severed_share", 0.0)
         return _http(200, b"")
 
     def _list(self, query: str) -> bytes:
@@ -128,22 +149,29 @@ class Stub:
         prefix = asked.get("prefix", "")
         delimiter = asked.get("delimiter", "")
         first = bisect_left(self.keys, prefix)
-        last = bisect_left(self.keys, prefix + "\U0010ffff", lo=first)
+        last = self._end(prefix, first)
         if "start-after" in asked:
             first = max(first, bisect_right(self.keys, asked["start-after"]))
         at = int(asked["continuation-token"]) if "continuation-token" in asked else first
         keys: list[str] = []
         folders: list[str] = []
         limit = min(int(asked.get("max-keys", MAX_KEYS)), MAX_KEYS)
+        if not delimiter:
+            keys = list(self.keys[at : min(last, at + limit)])
+            at += len(keys)
         while at < last and len(keys) + len(folders) < limit:
             folder, slash, _ = self.keys[at][len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
             if slash:
                 folders.append(prefix + folder + slash)
-                at = bisect_left(self.keys, folders[-1] + "\U0010ffff", lo=at)
+                at = self._end(folders[-1], at)
             else:
                 keys.append(self.keys[at])
                 at += 1
         return _http(200, self._render(asked, keys, folders, at if at < last else None))
+
+    def _end(self, prefix: str, first: int) -> int:
+        """Where the keys end that begin with ``prefix``."""
+        return bisect_right(self.keys, prefix, lo=first, key=lambda key: key[: len(prefix)])
 
     def _render(self, asked: dict[str, str], keys: list[str], folders: list[str], following: int | None) -> bytes:
         encode = _url_encoded if asked.get("encoding-type") == "url" else escape
@@ -158,24 +186,32 @@ class Stub:
         parts.append(f"<IsTruncated>{'true' if following is not None else 'false'}</IsTruncated>")
         if following is not None:
             parts.append(f"<NextContinuationToken>{following}</NextContinuationToken>")
-        for key in keys:
-            found = self.objects.get(key) or _fixture_body(content_number(key))
-            parts.append(
-                f"<Contents><Key>{encode(key)}</Key><LastModified>{LAST_MODIFIED}.000Z</LastModified>"
-                f"<ETag>&quot;{found.etag}&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
-                f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{len(found.data)}</Size>"
-                "<StorageClass>STANDARD</StorageClass></Contents>"
-            )
+        if self.entries is None:
+            parts += [self._entry(key, encode) for key in keys]
+        else:
+            for key in keys:
+                if key not in self.entries:
+                    self.entries[key] = self._entry(key, _url_encoded)
+            parts += map(self.entries.__getitem__, keys)
         parts += [f"<CommonPrefixes><Prefix>{encode(folder)}</Prefix></CommonPrefixes>" for folder in folders]
         parts.append("</ListBucketResult>")
         return "".join(parts).encode()
+
+    def _entry(self, key: str, encode: Callable[[str], str]) -> str:
+        found = self.objects.get(key) or _fixture_body(content_number(key))
+        return (
+            f"<Contents><Key>{encode(key)}</Key><LastModified>{LAST_MODIFIED}.000Z</LastModified>"
+            f"<ETag>&quot;{found.etag}&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
+            f"<ChecksumType>FULL_OBJECT</ChecksumType><Size>{len(found.data)}</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>"
+        )
 
     def _list_versions(self, asked: dict[str, str]) -> bytes:
         prefix, delimiter, marker = (asked.get(name, "") for name in ("prefix", "delimiter", "key-marker"))
         # A child folder is gone on from behind all that it holds.
         is_folder = bool(delimiter) and marker.endswith(delimiter)
-        at = bisect_left(self.keys, max(prefix, marker + "\U0010ffff" if is_folder else marker))
-        last = bisect_left(self.keys, prefix + "\U0010ffff", lo=at)
+        at = self._end(marker, 0) if is_folder else bisect_left(self.keys, max(prefix, marker))
+        last = self._end(prefix, at)
         encode = _url_encoded if asked.get("encoding-type") == "url" else escape
         rows: list[str] = []
         place = ("", "")
@@ -186,7 +222,7 @@ class Stub:
             if slash:
                 place = (prefix + folder + slash, "")
                 rows.append(f"<CommonPrefixes><Prefix>{encode(place[0])}</Prefix></CommonPrefixes>")
-                at = bisect_left(self.keys, place[0] + "\U0010ffff", lo=at)
+                at = self._end(place[0], at)
                 continue
             versions = self.versions(key)
             start = 0
@@ -306,6 +342,10 @@ def _http(status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS, *,
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if is_head else body)
 
 
+def _severed(answer: bytes) -> SeveredAnswer:
+    return SeveredAnswer(answer[: len(answer) - max(1, len(answer.partition(b"\r\n\r\n")[2]) // 2)])
+
+
 def _error(status: int, code: str) -> bytes:
     return _http(
         status, f"<Error><Code>{code}</Code><Message>{code}</Message><RequestId>STUB</RequestId></Error>".encode()
@@ -357,6 +397,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
         elif not self._transport.is_closing():
             self._transport.write(answer)
+            if isinstance(answer, SeveredAnswer):
+                self._transport.close()
 
 
 def _parse_head(text: str) -> tuple[str, str, dict[str, str]]:
@@ -407,8 +449,11 @@ def running_stub(keys: Sequence[str], bucket: str) -> Iterator[Stub]:
         thread.join()
 
 
-async def _main(images: int, bucket: str) -> None:
-    stub = Stub(all_keys(images), bucket)
+async def _main(images: int, bucket: str, shape: str) -> None:
+    two = (ListedVersion("later", LATER), ListedVersion("earlier"))
+    keys = shaped_keys(images, shape) if shape else all_keys(images)
+    # A bucket of another shape is listed from anywhere: its pages differ, its rows do not.
+    stub = Stub(keys, bucket, versions=lambda _: two, entries={} if shape else None)
     server = await _serve(stub)
     print(stub.url, flush=True)
     await server.serve_forever()
@@ -418,6 +463,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, required=True)
     parser.add_argument("--bucket", required=True)
+    parser.add_argument("--shape", choices=SHAPES, default="")
     arguments = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        asyncio.run(_main(arguments.images, arguments.bucket))
+        asyncio.run(_main(arguments.images, arguments.bucket, arguments.shape))

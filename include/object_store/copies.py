@@ -338,7 +338,7 @@ def _head(session: S3Session, uri: S3Uri) -> dict[str, Any]:
 def _read(session: S3Session, uri: S3Uri, etag: str) -> bytes:
     """A whole image, as long as it still has the ETag."""
     try:
-        return session.client.get_object(**_place(uri), IfMatch=etag)["Body"].read()
+        return session.read(uri.bucket, uri.key, IfMatch=etag)[0]
     except (BotoCoreError, ClientError) as error:
         failure = error_of_boto3(error, uri)
         raise (object_changed(uri) if failure.details.get("status") == 412 else failure) from error

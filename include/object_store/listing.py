@@ -1,6 +1,6 @@
 """Every object below an S3 folder, in key order, with a bounded number of pages in memory.
 
-How child folders are listed at the same time is in `include.object_store.segments`. Why not obstore:
+How many requests are under way at the same time is in `include.object_store.division`. Why not obstore:
 docs/adr/0003-listing-without-obstore.md.
 
 Source: Amazon S3 API Reference, *ListObjectsV2* ("Objects are returned sorted in an ascending order of the
@@ -17,11 +17,13 @@ from xml.etree import ElementTree
 
 from include.custom_labels.locations import S3FolderLocation
 from include.custom_labels.objects import ObjectPage
+from include.object_store.division import CONCURRENCY, pages_below
 from include.object_store.segments import (
-    CONCURRENCY,
     Answer,
+    Extent,
     FolderListing,
     Operation,
+    edge_keys,
     envelope,
     not_sorted,
     url_decoded,
@@ -96,14 +98,14 @@ def _following(token: str | None) -> Mapping[str, str] | None:
     return {"continuation-token": token} if token is not None else None
 
 
-def _peek(body: bytes) -> Mapping[str, str] | None:
+def _peek(body: bytes) -> Extent:
     around = envelope(body, b"<Contents>", b"</Contents>")
-    if b"<IsTruncated>false</IsTruncated>" in around:
-        return None
     token = _TOKEN.search(around.decode())
-    if token is None:
+    is_last = b"<IsTruncated>false</IsTruncated>" in around
+    if b"<EncodingType>url</EncodingType>" not in around or (token is None and not is_last):
         raise ValueError("the envelope does not tell")
-    return _following(token[1])
+    first, last = edge_keys(body)
+    return Extent(first, last, _following(None if is_last or token is None else token[1]))
 
 
 def _gather(listing: FolderListing[ObjectPage], prefix: str) -> Iterator[ObjectPage]:
@@ -118,7 +120,24 @@ def _sort(pages: Iterable[ObjectPage]) -> ObjectPage:
     return ObjectPage(*(list(column) for column in zip(*rows, strict=True))) if rows else ObjectPage([], [], [], [])
 
 
-OBJECTS = Operation(query={"list-type": "2"}, parse=parse_page, peek=_peek, gather=_gather, sort=_sort)
+def _behind(text: str) -> Mapping[str, str]:
+    return {"start-after": text}
+
+
+def _behind_answer(last: str, _: Mapping[str, str]) -> Mapping[str, str]:
+    # A continuation token is good for its own prefix only.
+    return _behind(last)
+
+
+OBJECTS = Operation(
+    query={"list-type": "2"},
+    parse=parse_page,
+    peek=_peek,
+    behind=_behind,
+    behind_answer=_behind_answer,
+    gather=_gather,
+    sort=_sort,
+)
 
 
 def list_objects(
@@ -132,14 +151,14 @@ def list_objects(
 
     An empty or missing folder has no pages: S3 does not tell the two apart.
 
-    :param concurrency: child folders that are listed at the same time
+    :param concurrency: requests that are under way at the same time
     :param on_progress: called with the number of objects handed on so far, after each page
     :raises AccessError: the bucket is missing, denied, in another Region or out of reach, or it does not list
         in key order (S3 Express directory buckets)
     """
     listed = 0
     last_key = ""
-    for page in FolderListing(session, location, OBJECTS).pages(concurrency):
+    for page in pages_below(session, location, OBJECTS, concurrency):
         if not page.keys:
             continue
         # Code points order like UTF-8 bytes, and checking a sorted list costs a comparison a key.

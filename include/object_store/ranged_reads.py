@@ -98,13 +98,7 @@ def _error_of_obstore(error: Exception, aws_code: str, uri: S3Uri) -> AccessErro
 def _read_with_boto3(session: S3Session, uri: S3Uri, start: int, stop: int, etag: str | None) -> bytes:
     condition = {"IfMatch": f'"{etag}"'} if etag is not None else {}
     try:
-        answer = session.client.get_object(
-            Bucket=uri.bucket,
-            Key=uri.key,
-            Range=f"bytes={start}-{stop - 1}",
-            **condition,  # type: ignore[arg-type]
-        )
-        return answer["Body"].read()
+        return session.read(uri.bucket, uri.key, Range=f"bytes={start}-{stop - 1}", **condition)[0]
     except (BotoCoreError, ClientError) as error:
         failure = error_of_boto3(error, uri)
         raise (object_changed(uri) if failure.details.get("status") == 412 else failure) from error

@@ -20,7 +20,13 @@ from urllib.parse import quote, urlencode, urlsplit
 import urllib3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse, HTTPHeaders
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 from obstore.store import S3Store
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 _CREDENTIAL_LIFETIME = timedelta(minutes=10)
 _RETRIES = 10
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
+_BODIES = 5
+"""So often is an object asked for whose body breaks off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +115,25 @@ class S3Session:
         if response.status != 200:
             raise error_of_response(response, place)
         return response
+
+    def read(self, bucket: str, key: str, **conditions: str) -> tuple[bytes, str]:
+        """An object or a range of it with boto3, and its ETag without quotes.
+
+        boto3 repeats requests with backoff, but not one whose answer breaks off after its headers.
+
+        :param conditions: such as ``Range``, of `get_object`
+        :raises botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: as boto3 does
+        """
+        for _ in range(_BODIES - 1):
+            try:
+                return self._read_once(bucket, key, conditions)
+            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                continue
+        return self._read_once(bucket, key, conditions)
+
+    def _read_once(self, bucket: str, key: str, conditions: dict[str, str]) -> tuple[bytes, str]:
+        answer = self.client.get_object(Bucket=bucket, Key=key, **conditions)  # type: ignore[arg-type]
+        return answer["Body"].read(), answer["ETag"].strip('"')
 
     def store(self, bucket: str) -> S3Store:
         """obstore's store of the bucket, with the same address and the same credentials."""

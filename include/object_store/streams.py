@@ -256,8 +256,7 @@ def read_bytes(session: S3Session, uri: S3Uri) -> tuple[bytes, str] | None:
     :raises AccessError: what else S3 answers
     """
     try:
-        answer = session.client.get_object(Bucket=uri.bucket, Key=uri.key)
-        return answer["Body"].read(), answer["ETag"].strip('"')
+        return session.read(uri.bucket, uri.key)
     except (BotoCoreError, ClientError) as error:
         failure = error_of_boto3(error, uri)
         if failure.code == "OBJECT_NOT_FOUND":

@@ -15,12 +15,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from include.custom_labels.locations import S3FolderLocation
 from include.custom_labels.versions import VersionPage
+from include.object_store.division import CONCURRENCY, pages_below
 from include.object_store.failures import error_of_boto3
 from include.object_store.segments import (
-    CONCURRENCY,
     Answer,
+    Extent,
     FolderListing,
     Operation,
+    edge_keys,
     envelope,
     not_sorted,
     url_decoded,
@@ -134,14 +136,18 @@ def _parse_xml(body: bytes) -> Answer[VersionPage]:
     return Answer(page, folders, following)
 
 
-def _peek(body: bytes) -> Mapping[str, str] | None:
+def _peek(body: bytes) -> Extent:
     around = envelope(body, b"<Key>", b"</IsLatest>").decode()
-    if "<IsTruncated>false</IsTruncated>" in around:
-        return None
-    following = _markers(around)
-    if following is None:
+    is_last = "<IsTruncated>false</IsTruncated>" in around
+    following = None if is_last else _markers(around)
+    if "<EncodingType>url</EncodingType>" not in around or (following is None and not is_last):
         raise ValueError("the envelope does not tell")
-    return following
+    first, last = edge_keys(body)
+    return Extent(first, last, following)
+
+
+def _behind(text: str) -> Mapping[str, str]:
+    return {"key-marker": text}
 
 
 def _gather(listing: FolderListing[VersionPage], prefix: str) -> Iterator[VersionPage]:
@@ -176,7 +182,20 @@ def _sort(pages: Iterable[VersionPage]) -> VersionPage:
     return VersionPage(*map(list, zip(*rows, strict=True))) if rows else VersionPage([], [], [], [], [], [])
 
 
-VERSIONS = Operation(query={"versions": ""}, parse=parse_versions, peek=_peek, gather=_gather, sort=_sort)
+def _behind_answer(_: str, following: Mapping[str, str]) -> Mapping[str, str]:
+    # The last key may have more versions, of which only both markers together know.
+    return following
+
+
+VERSIONS = Operation(
+    query={"versions": ""},
+    parse=parse_versions,
+    peek=_peek,
+    behind=_behind,
+    behind_answer=_behind_answer,
+    gather=_gather,
+    sort=_sort,
+)
 
 
 def list_versions(
@@ -188,14 +207,14 @@ def list_versions(
 ) -> Iterator[VersionPage]:
     """The versions and delete markers below ``location``; those of one key may go on from page to page.
 
-    :param concurrency: child folders that are listed at the same time
+    :param concurrency: requests that are under way at the same time
     :param on_progress: called with the number of versions handed on so far, after each page
     :raises AccessError: the bucket is missing, denied (s3:ListBucketVersions is a right of its own), in another Region
         or out of reach, or it does not list in key order
     """
     listed = 0
     last_key = ""
-    for page in FolderListing(session, location, VERSIONS).pages(concurrency):
+    for page in pages_below(session, location, VERSIONS, concurrency):
         if not page.keys:
             continue
         if page.keys[0] < last_key or page.keys != sorted(page.keys):

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from bench.stub import Stub
+from bench.stub import SEVERED, Stub
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3FolderLocation
-from include.object_store import segments
+from include.object_store import division
 from include.object_store.listing import list_objects
 from include.object_store.session import S3Session
 from tests.object_store.conftest import BUCKET, HOSTILE_NAMES, client_of, session_of
@@ -65,45 +65,50 @@ def test_the_columns_belong_to_their_keys(serve: Serve) -> None:
 
 def test_progress_counts_the_objects(serve: Serve) -> None:
     seen: list[int] = []
-    session = session_of(serve([f"{at % 3}/{at:04d}" for at in range(30)]))
-    assert len(list(list_objects(session, S3FolderLocation(BUCKET, ""), on_progress=seen.append))) == len(seen)
-    assert seen == [10, 20, 30]
+    session = session_of(serve([f"{at % 3}/{at:04d}" for at in range(3_000)]))
+    pages = list(list_objects(session, S3FolderLocation(BUCKET, ""), on_progress=seen.append))
+    assert seen == [sum(map(len, pages[: count + 1])) for count in range(len(pages))]
+    assert seen[-1] == 3_000
 
 
 def test_folders_are_listed_at_the_same_time(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = session_of(serve([f"{at}/a.png" for at in range(8)]))
+    session = session_of(serve([f"{folder}/{at:03}" for folder in range(8) for at in range(900)]))
     original = session.get
-    # Each folder's request is held until all eight are there, which fewer threads never bring about.
-    arrived = threading.Barrier(8, timeout=20)
+    # The first answer has the first folder and a part of the second. The requests of the others are held until all are
+    # there, which fewer threads never bring about.
+    arrived = threading.Barrier(7, timeout=20)
 
     def get(bucket: str, query: dict[str, str], place: object) -> object:
-        if "delimiter" not in query:
+        if query["prefix"]:
             arrived.wait()
         return original(bucket, query, place)
 
     monkeypatch.setattr(session, "get", get)
-    assert len(listed(session, concurrency=8)) == 8
+    assert len(listed(session, concurrency=7)) == 8 * 900
 
 
 def test_waiting_pages_are_bounded_and_the_head_never_waits(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "BUFFERED_PAGES", 3)
+    monkeypatch.setattr(division, "BUFFERED_PAGES", 3)
+    monkeypatch.setattr(division, "NEAR_PAGES", 2)
     keys = [f"{folder:02d}/{at:05d}" for folder in range(6) for at in range(3_000)]
     stub = serve(keys)
-    pages = list_objects(session_of(stub), S3FolderLocation(BUCKET, ""), concurrency=6)
-    first = next(pages)
-    # Beyond the page in hand: what may wait, one finished page in each thread that found no room, the first folder.
-    assert sum("list-type" in request for request in stub.requests) <= 1 + 1 + 3 + 6 + 3
-    assert first.keys + [key for page in pages for key in page.keys] == keys
+    found = []
+    for number, page in enumerate(list_objects(session_of(stub), S3FolderLocation(BUCKET, ""), concurrency=6)):
+        found += page.keys
+        # Beyond the pages that were taken: the child folders, what may wait, near and far, what is under way, and some
+        # useless answers.
+        assert len(stub.requests) - number <= 1 + 3 + 2 + 6 + 6
+    assert found == keys
 
 
 def test_a_listing_that_is_left_off_ends_its_threads(serve: Serve) -> None:
-    pages = list_objects(session_of(serve([f"{at:04d}/a" for at in range(500)])), S3FolderLocation(BUCKET, ""))
+    pages = list_objects(session_of(serve([f"{at:04d}/a" for at in range(5_000)])), S3FolderLocation(BUCKET, ""))
     next(pages)
     pages.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("s3-listing")]
 
 
-@pytest.mark.parametrize("faults", [[503], [500, 503], [0], [0, 0, 503]], ids=str)
+@pytest.mark.parametrize("faults", [[503], [500, 503], [0], [0, 0, 503], [SEVERED]], ids=str)
 def test_busy_answers_and_resets_are_repeated(serve: Serve, faults: list[int]) -> None:
     stub = serve([f"{at % 4}/{at}" for at in range(40)])
     stub.faults.extend(faults)
@@ -111,18 +116,19 @@ def test_busy_answers_and_resets_are_repeated(serve: Serve, faults: list[int]) -
 
 
 def test_a_share_of_busy_answers_changes_nothing(serve: Serve) -> None:
-    stub = serve([f"{at % 40:02d}/{at:05d}" for at in range(4_000)])
+    stub = serve([f"{at % 3:02d}/{at:05d}" for at in range(40_000)])
     stub.busy_share = 0.2
+    stub.severed_share = 0.1
     assert listed(session_of(stub)) == by_bytes(stub.keys)
 
 
 def test_an_error_of_one_folder_ends_the_listing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub = serve([f"{at:03d}/a" for at in range(100)])
+    stub = serve([f"{folder:02}/{at:03}" for folder in range(10) for at in range(800)])
     session = session_of(stub)
     original = session.get
 
     def get(bucket: str, query: dict[str, str], place: object) -> object:
-        return original(bucket if query["prefix"] != "050/" else "example-missing", query, place)
+        return original(bucket if query["prefix"] != "05/" else "example-missing", query, place)
 
     monkeypatch.setattr(session, "get", get)
     with pytest.raises(AccessError) as caught:

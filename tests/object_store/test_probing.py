@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from botocore.config import Config
 
 from bench.fixture import contents
-from bench.stub import StoredBody, Stub
+from bench.stub import SEVERED, StoredBody, Stub
 from include.custom_labels.errors import AccessError
 from include.custom_labels.image_headers import ImageFormat, ImageHeader, NotAnImage
 from include.custom_labels.locations import S3Uri
@@ -16,7 +17,8 @@ from include.custom_labels.reasons import Reason
 from include.object_store import probing
 from include.object_store.probing import probe_headers
 from include.object_store.ranged_reads import read_parts, read_range
-from tests.object_store.conftest import BUCKET, HOSTILE_NAMES, session_of
+from include.object_store.session import S3Session
+from tests.object_store.conftest import BUCKET, HOSTILE_NAMES, client_of, session_of
 
 Serve = Callable[[Sequence[str]], Stub]
 PNG = contents()[5]
@@ -123,11 +125,21 @@ def test_a_missing_bucket_is_no_outcome_of_an_object(serve: Serve) -> None:
     assert caught.value.code == "BUCKET_NOT_FOUND"
 
 
-def test_busy_answers_are_repeated(serve: Serve) -> None:
+@pytest.mark.parametrize("faults", [[503, 0], [SEVERED], [SEVERED, 503]], ids=str)
+@pytest.mark.parametrize("name", ["a", "odd//a"])
+def test_busy_answers_and_broken_connections_are_repeated(serve: Serve, name: str, faults: list[int]) -> None:
     stub = serve([])
-    objects = stored(stub, {"a": PNG.data})
-    stub.faults.extend([503, 0])
-    assert probe_headers(session_of(stub), BUCKET, objects) == [PNG.header]
+    objects = stored(stub, {name: PNG.data})
+    client = client_of(stub, config=Config(proxies={}))
+    stub.faults.extend(faults)
+    assert probe_headers(S3Session(client), BUCKET, objects) == [PNG.header]
+
+
+def test_a_share_of_broken_connections_changes_nothing(serve: Serve) -> None:
+    stub = serve([])
+    objects = stored(stub, {f"{at}.png": PNG.data for at in range(300)})
+    stub.busy_share = stub.severed_share = 0.1
+    assert probe_headers(session_of(stub), BUCKET, objects) == [PNG.header] * 300
 
 
 def test_metadata_without_end_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

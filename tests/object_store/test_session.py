@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +12,13 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 
-from bench.stub import Stub
+from bench.stub import Stub, _error
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.object_store.listing import list_objects
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
+from include.object_store.streams import ObjectWriter
 from tests.object_store.conftest import BUCKET, client_of
 
 Serve = Callable[[Sequence[str]], Stub]
@@ -99,8 +101,8 @@ def headers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
 def test_secrets_are_in_headers_and_never_in_addresses(serve: Serve, headers: list[dict[str, str]]) -> None:
     stub = serve(["a/1", "b/2"])
     session = S3Session(client_of(stub, aws_session_token="example-token"))
-    assert len(list(list_objects(session, S3FolderLocation(BUCKET, "")))) == 2
-    assert len(stub.requests) == 3
+    assert sum(map(len, list_objects(session, S3FolderLocation(BUCKET, "")))) == 2
+    assert len(stub.requests) == 2
     for request, sent in zip(stub.requests, headers, strict=True):
         assert not any(word in request for word in ("localsecret", "example-token", "Signature", "Credential"))
         assert sent["authorization"].startswith("AWS4-HMAC-SHA256 Credential=local/")
@@ -131,12 +133,62 @@ def test_credentials_that_are_renewed_are_used_at_once(serve: Serve, headers: li
             "s3", endpoint_url=stub.url, region_name="us-east-1", config=Config(proxies={})
         )
     )
-    assert len(list(list_objects(session, S3FolderLocation(BUCKET, "")))) == 3
-    assert len({sent["x-amz-security-token"] for sent in headers}) == 4
+    assert sum(map(len, list_objects(session, S3FolderLocation(BUCKET, "")))) == 3
+    assert len({sent["x-amz-security-token"] for sent in headers}) == 2
     credentials = session._bucket(BUCKET).credentials()
     assert credentials["token"] == f"token-{made}"
     assert credentials["expires_at"] is not None
     assert timedelta() < credentials["expires_at"] - datetime.now(UTC) <= timedelta(minutes=10)
+
+
+def test_credentials_that_expire_while_a_listing_runs_are_renewed_in_time(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute goes by with each request; credentials live for twenty, and S3 refuses those that are over."""
+    now, issued, refused = datetime(2026, 11, 24, tzinfo=UTC), dict[str, datetime](), list[str]()
+    lock = threading.Lock()
+
+    def renew() -> dict[str, str]:
+        token = f"token-{len(issued)}"
+        issued[token] = now + timedelta(minutes=20)
+        keys = {"access_key": "local", "secret_key": "localsecret", "token": token}
+        return keys | {"expiry_time": issued[token].isoformat()}
+
+    answer = Stub.answer
+
+    def check(self: Stub, method: str, target: str, sent: dict[str, str], body: bytes) -> bytes | None:
+        nonlocal now
+        with lock:
+            now += timedelta(minutes=1)
+            if issued[sent["x-amz-security-token"]] <= now:
+                refused.append(target)
+                return _error(400, "ExpiredToken")
+        return answer(self, method, target, sent, body)
+
+    monkeypatch.setattr(Stub, "answer", check)
+    first = renew()
+    keys = RefreshableCredentials(
+        first["access_key"],
+        first["secret_key"],
+        first["token"],
+        issued[first["token"]],
+        renew,
+        "test",
+        time_fetcher=lambda: now,
+    )
+    botocore_session = botocore.session.Session()
+    botocore_session._credentials = keys
+    stub = serve([f"{at:06}.png" for at in range(60_000)])
+    client = boto3.Session(botocore_session=botocore_session).client(
+        "s3", endpoint_url=stub.url, region_name="us-east-1", config=Config(proxies={})
+    )
+    session = S3Session(client)
+    pages = list_objects(session, S3FolderLocation(BUCKET, ""), concurrency=4)
+    assert [key for page in pages for key in page.keys] == stub.keys
+    with ObjectWriter(session, S3Uri(BUCKET, "out/m")) as writer:
+        writer.write(b"x")
+    assert not refused
+    assert len(issued) > 3
 
 
 def test_an_unsigned_client_signs_nothing(serve: Serve, headers: list[dict[str, str]]) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore.config import Config
 
-from bench.stub import Stub
+from bench.stub import SEVERED, Stub
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.object_store import streams
+from include.object_store.session import S3Session
 from include.object_store.streams import (
     ObjectWriter,
     object_head,
@@ -21,7 +23,7 @@ from include.object_store.streams import (
     read_json,
     read_lines,
 )
-from tests.object_store.conftest import BUCKET, session_of, write_and_fail, write_whole
+from tests.object_store.conftest import BUCKET, client_of, session_of, write_and_fail, write_whole
 
 Serve = Callable[[Sequence[str]], Stub]
 URI = S3Uri(BUCKET, "out/images.manifest")
@@ -151,6 +153,22 @@ def test_an_object_that_changes_while_it_is_read_is_refused(serve: Serve, monkey
     with pytest.raises(AccessError) as caught:
         next(chunks)
     assert caught.value.code == "OBJECT_CHANGED"
+
+
+@pytest.mark.parametrize("faults", [[503], [0], [SEVERED], [503, SEVERED, 0]], ids=str)
+def test_busy_answers_and_broken_connections_are_repeated(serve: Serve, faults: list[int]) -> None:
+    stub = serve([])
+    session = S3Session(client_of(stub, config=Config(proxies={})))
+    data = content(2_500)
+    for work in (
+        lambda: write_whole(ObjectWriter(session, URI), data),
+        lambda: b"".join(read_chunks(session, URI)) == data,
+        lambda: read_bytes(session, URI) == (data, stub.objects[URI.key].etag),
+    ):
+        stub.faults.extend(faults)
+        assert work() in (None, True)
+        assert not stub.faults
+    assert stub.objects[URI.key].data == data
 
 
 class Document(msgspec.Struct):
