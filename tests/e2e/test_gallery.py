@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -156,7 +157,7 @@ def test_nobody_is_shut_out(
 ) -> None:
     with visiting(browser, demo.settings.airflow_url, token, theme=theme) as visitor:
         visitor.open(address)
-        expect(visitor.page.get_by_text(sign).first).to_be_visible()
+        expect(visitor.page.get_by_text(sign).locator("visible=true").first).to_be_visible()
         expect(visitor.page.locator("html")).to_have_attribute("data-theme", theme)
         assert visitor.serious_faults() == []
     assert visitor.problems == []
@@ -168,12 +169,15 @@ def test_images_are_uploaded_and_imported(demo: Demo, airflow: AirflowApi, visit
     visitor.open("#/upload?project=uploaded-devices&type=train")
     page = visitor.page
     page.locator("input[type=file]").first.set_input_files([*map(str, images), str(_text_file(demo.settings.demo_dir))])
+    page.get_by_role("button", name="Upload 3 images").click()
     expect(page.get_by_text("uploaded", exact=True)).to_have_count(2)
-    expect(page.get_by_role("alert")).to_be_visible()
-    before = set(airflow.run_ids("import_local_computer"))
-    page.get_by_role("button", name="Import").click()
-    expect(page.get_by_role("link", name=re.compile("run", re.IGNORECASE)).first).to_be_visible()
-    assert len(set(airflow.run_ids("import_local_computer")) - before) == 1
+    expect(page.get_by_role("alert")).to_contain_text("PNG")
+    page.get_by_role("button", name="Take away no-image.png").click()
+    page.get_by_role("button", name="Import 2 images").click()
+    page.get_by_role("link", name="See the run").click()
+    expect(page.get_by_role("heading", name=re.compile("manual__"))).to_be_visible()
+    newest = airflow.run_ids("import_local_computer")[0]
+    assert page.url.endswith(f"#/runs/import_local_computer/{quote(newest, safe='')}")
 
 
 def _text_file(folder: Path) -> Path:
