@@ -46,6 +46,8 @@ FOLDER = "alexa-devices/"
 LABELS = ("echo", "echo-dot", "echo-show")
 WORKSPACE = "example-workspace"
 DATASET = "datasets/history/train/"
+# Tasks ask the same API server, and two cores have enough to do with them.
+TIMEOUT_S = 300.0
 DEADLINE_S = 3600.0
 
 _DATASET = """\
@@ -84,7 +86,7 @@ class Place:
         self.s3 = self._client("s3", "S3_PORT")
         self.rekognition = self._client("rekognition", "REKOGNITION_PORT")
         password = json.loads((self.root / ".demo" / "airflow" / "passwords.json").read_bytes())["admin"]
-        self.airflow = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
+        self.airflow = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_S, trust_env=False)
         token = self.call("POST", "/auth/token", json={"username": "admin", "password": password})["access_token"]
         self.airflow.headers["Authorization"] = f"Bearer {token}"
 
