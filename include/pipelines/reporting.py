@@ -68,6 +68,7 @@ def registered_report_of(
     findings: Mapping[str, int],
     approval: ApprovalRow | None,
     provenance: Mapping[str, Any] | None,
+    timings: Mapping[str, float],
 ) -> SnapshotReport:
     """The report of a snapshot.
 
@@ -88,6 +89,7 @@ def registered_report_of(
         findings=dict(findings),
         split=gate.split,
         provenance=dict(provenance or {}),
+        timings=dict(timings),
     )
 
 

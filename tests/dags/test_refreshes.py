@@ -57,7 +57,12 @@ def test_a_dataset_that_lost_images_is_replaced_and_people_lose_nothing(
     folder = summary["summary_uri"].rpartition("/")[0]
     exported = [json.loads(line) for line in place.read(f"{folder}/entries.manifest").splitlines()]
     assert len(exported) == 14
-    assert b"echo/00.png" in place.read(f"{folder}/report.html")
+    report = place.read(f"{folder}/report.html")
+    assert b"echo/00.png" in report
+    # What ends before the snapshot is made is in its report, and that itself in the summary.
+    steps = {"list_objects", "inspect_images", "train.build_manifest", "train.reconcile"}
+    assert steps | {"train.publish_snapshot"} <= summary["timings"].keys()
+    assert all(step.encode() in report for step in steps)
     gate = json.loads(place.read(summary["summary_uri"]))["details"]["gate"]
     assert (gate["diff"]["removed"], gate["diff"]["added"], gate["risks"]) == (1, 0, [])
 

@@ -171,6 +171,7 @@ def main() -> None:
     for service in ("s3", "rekognition"):
         boto3.client(service, region_name="us-east-1")
     publication._send_event = lambda *_: None
+    publication._timings = dict
     restoration._WAITER_DELAY_S = 0.05
     hook.REQUESTS_PER_S = 1000
     # Within a child: to make clients takes longer than all that they do.
