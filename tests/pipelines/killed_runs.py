@@ -7,6 +7,7 @@ one before is the same to everybody else.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -177,6 +178,8 @@ def main() -> None:
     # Within a child: to make clients takes longer than all that they do.
     runs.s3_session = cache(runs.s3_session)
     runs.rekognition_hook = cache(runs.rekognition_hook)
+    # Else each child's collector copies what it inherited, page by page.
+    gc.freeze()
     # Airflow writes its log to standard output.
     results = os.fdopen(int(sys.argv[1]), "w")
     for line in sys.stdin:
