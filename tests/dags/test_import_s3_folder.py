@@ -43,7 +43,7 @@ def states(run: Any) -> dict[str, str]:
     return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
 
 
-def test_the_first_import_creates_everything_and_a_second_changes_nothing(
+def test_imports_of_a_new_an_unchanged_and_a_changed_folder(
     alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue
 ) -> None:
     alexa_devices.put(*HOSTILE)
@@ -70,11 +70,7 @@ def test_the_first_import_creates_everything_and_a_second_changes_nothing(
     assert (again["action"], again["changed"]) == ("unchanged", False)
     assert alexa_devices.read(again["manifest_uri"]).splitlines() == lines
 
-
-def test_new_images_are_added_and_a_persons_work_is_kept(
-    alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue
-) -> None:
-    assert run_dag("import_s3_folder", alexa_devices.conf()).state == "success"
+    # A person labels an image, while others are added and relabelled.
     arn = alexa_devices.dataset_arn()
     edited = json.dumps(
         {
@@ -96,7 +92,9 @@ def test_new_images_are_added_and_a_persons_work_is_kept(
     run = run_dag("import_s3_folder", alexa_devices.conf(label_aliases={"echo-dot": "Echo Dot"}, accept_risks=accepted))
     assert run.state == "success"
     assert return_value(run, "train.register.update_entries")["lines"] == 4
-    expected = ALEXA_DEVICES | {
+    expected = {
+        **ALEXA_DEVICES,
+        **HOSTILE,
         "alexa-devices/echo/echo-image-1.png": "echo-plus",
         "alexa-devices/spot/new.png": "spot",
         "alexa-devices/echo-dot/echo-dot-image-1.png": "Echo Dot",
