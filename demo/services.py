@@ -203,6 +203,7 @@ class Services:
             title="Airflow (the first time takes a minute or two)",
             command=("airflow", "standalone"),
             environment=_environment(
+                PYTHONPATH=os.pathsep.join([str(PROJECT_ROOT), str(PROJECT_ROOT / "demo" / "config")]),
                 PATH=os.pathsep.join([str(PROJECT_ROOT / "demo" / "bin"), str(scripts), os.environ.get("PATH", "")]),
                 DEMO_AIRFLOW=str(scripts / "airflow"),
                 AIRFLOW_HOME=str(settings.airflow_home),

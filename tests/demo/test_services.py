@@ -142,6 +142,16 @@ def test_airflows_database_can_be_another_than_sqlite(settings: Settings) -> Non
     assert found == "postgresql+psycopg2://127.0.0.1/airflow"
 
 
+def test_airflows_forking_parts_have_the_packages_and_nothing_of_the_project(settings: Settings) -> None:
+    environment = Services(settings, say=lambda text: None)._airflow().environment
+    program = (
+        "import sys; sys.argv[1:] = ['scheduler']; import airflow_local_settings as found; "
+        "print(*(set(found._PACKAGES) - set(sys.modules)), *(name for name in sys.modules if name == 'include'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
