@@ -4,10 +4,11 @@
 
     python -m bench.backfill [TICKS]
 
-Starts a demo of its own from a copy of the project, and writes a history of uploads, overwrites, deletions and renames
-into a bucket with versions, in real time: S3 sets the times itself, so that a tick of the schedule is four seconds
-instead of a day. Then it has Airflow backfill the ticks, 30 unless told otherwise, twice: a quarter of an hour and
-more on two cores.
+Starts a demo of its own on PostgreSQL from a copy of the project, and writes a history of uploads, overwrites,
+deletions and renames into a bucket with versions, in real time: S3 sets the times itself, so that a tick of the
+schedule is four seconds instead of a day. Then it has Airflow backfill the ticks, 30 unless told otherwise, twice: a
+quarter of an hour and more on two cores. It fails where a snapshot, what is registered or the number of asset events
+is not what the history asks for.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import httpx
 from botocore.config import Config
 from PIL import Image
 
+from bench.postgresql import postgresql
 from demo.settings import ACCESS_KEY, PROJECT_ROOT, REGION, SECRET_KEY
 
 TICK = timedelta(seconds=4)
@@ -42,6 +44,10 @@ DAG_ID = "refresh_history"
 BUCKET = "example-history"
 FOLDER = "alexa-devices/"
 LABELS = ("echo", "echo-dot", "echo-show")
+WORKSPACE = "example-workspace"
+DATASET = "datasets/history/train/"
+# Tasks ask the same API server, and two cores have enough to do with them.
+TIMEOUT_S = 300.0
 DEADLINE_S = 3600.0
 
 _DATASET = """\
@@ -69,6 +75,7 @@ class Place:
     root: Path
     environment: dict[str, str]
     s3: Any = field(init=False)
+    rekognition: Any = field(init=False)
     airflow: httpx.Client = field(init=False)
 
     def demo(self, command: str) -> None:
@@ -76,18 +83,22 @@ class Place:
 
     def connect(self) -> None:
         port = self.environment["AIRFLOW_PORT"]
-        self.s3 = boto3.client(
-            "s3",
-            endpoint_url=f"http://127.0.0.1:{self.environment['S3_PORT']}",
+        self.s3 = self._client("s3", "S3_PORT")
+        self.rekognition = self._client("rekognition", "REKOGNITION_PORT")
+        password = json.loads((self.root / ".demo" / "airflow" / "passwords.json").read_bytes())["admin"]
+        self.airflow = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT_S, trust_env=False)
+        token = self.call("POST", "/auth/token", json={"username": "admin", "password": password})["access_token"]
+        self.airflow.headers["Authorization"] = f"Bearer {token}"
+
+    def _client(self, service: Literal["s3", "rekognition"], port: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{self.environment[port]}",
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
             region_name=REGION,
             config=Config(proxies={}, s3={"addressing_style": "path"}),
         )
-        password = json.loads((self.root / ".demo" / "airflow" / "passwords.json").read_bytes())["admin"]
-        self.airflow = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
-        token = self.call("POST", "/auth/token", json={"username": "admin", "password": password})["access_token"]
-        self.airflow.headers["Authorization"] = f"Bearer {token}"
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self.airflow.request(method, path, **arguments)
@@ -187,7 +198,7 @@ def write_history(s3: Any, ticks: int) -> tuple[dict[datetime, Model], str]:
             raise RuntimeError("the changes took longer than a tick")
         states[tick] = dict(history.state)
     until(start + ticks * TICK)
-    print(f"History: {dict(history.done)}, {len(history.state)} images at the end")
+    print(f"History: {dict(history.done)}, {len(history.state)} images at the end", flush=True)
     # Minutes one by one: croniter takes a range of one minute, such as 24-24, for all of them.
     minutes = sorted({(start + number * TICK).minute for number in range(ticks)})
     schedule = f"{','.join(map(str, minutes))} {start.hour} {start.day} {start.month} * */{TICK.seconds}"
@@ -197,7 +208,7 @@ def write_history(s3: Any, ticks: int) -> tuple[dict[datetime, Model], str]:
 def backfill(place: Place, states: dict[datetime, Model], behavior: str) -> float:
     """Have all ticks run, and wait for the runs; seconds."""
     ticks = sorted(states)
-    started = time.monotonic()
+    started, started_at = time.monotonic(), datetime.now(UTC)
     wanted = {
         "dag_id": DAG_ID,
         "from_date": ticks[0].isoformat(),
@@ -206,100 +217,130 @@ def backfill(place: Place, states: dict[datetime, Model], behavior: str) -> floa
         "max_active_runs": 3,
         "dag_run_conf": {},
     }
-    answers: list[httpx.Response] = []
-
-    def is_created() -> bool:
-        # Airflow refuses while its SQLite database is locked, and says so.
-        answers.append(place.airflow.post("/api/v2/backfills", json=wanted))
-        return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
-
-    wait_for(is_created, 120, "the creation of the backfill")
-    if answers[-1].is_error:
-        raise RuntimeError(answers[-1].text)
-    created = answers[-1].json()
+    created = place.call("POST", "/api/v2/backfills", json=wanted)
+    # Only now, or the scheduler would make a run of its own for the last tick.
+    place.call("PATCH", f"/api/v2/dags/{DAG_ID}", json={"is_paused": False})
 
     def has_ended() -> bool:
         return place.call("GET", f"/api/v2/backfills/{created['id']}")["completed_at"] is not None
 
     wait_for(has_ended, DEADLINE_S, "the backfill")
+    seconds = time.monotonic() - started
     runs = place.call("GET", f"/api/v2/dags/{DAG_ID}/dagRuns", params={"limit": 100})["dag_runs"]
-    print(f"Runs: {dict(Counter(run['state'] for run in runs))}")
-    return time.monotonic() - started
+    found = Counter((run["run_type"], run["state"]) for run in runs)
+    if found != {("backfill", "success"): len(ticks)}:
+        raise RuntimeError(f"Runs: {dict(found)}")
+    if any(datetime.fromisoformat(run["start_date"]) < started_at for run in runs):
+        raise RuntimeError("a run was not repeated")
+    return seconds
 
 
-def check(place: Place, states: dict[datetime, Model]) -> dict[str, bytes]:
+def asset_events(place: Place) -> int:
+    """How many asset events the Dag has sent."""
+    parameters = {"source_dag_id": DAG_ID, "limit": 1}
+    total: int = place.call("GET", "/api/v2/assets/events", params=parameters)["total_entries"]
+    return total
+
+
+def snapshots(place: Place, states: dict[datetime, Model]) -> dict[str, bytes]:
     """Hold every snapshot against the model; the manifests by snapshot id."""
-    folder = "datasets/history/train/"
     keys = [
         entry["Key"]
-        for page in place.s3.get_paginator("list_objects_v2").paginate(Bucket="example-workspace", Prefix=folder)
+        for page in place.s3.get_paginator("list_objects_v2").paginate(Bucket=WORKSPACE, Prefix=f"{DATASET}snapshots/")
         for entry in page.get("Contents", [])
     ]
-    manifests = {key.split("/")[4]: key for key in keys if key.endswith(".manifest") and "/snapshots/" in key}
+    manifests = {key.split("/")[4]: key for key in keys if key.endswith(".manifest")}
     found: dict[str, bytes] = {}
     for tick, model in sorted(states.items()):
         names = [name for name in manifests if name.startswith(f"{tick:%Y%m%dT%H%M%SZ}")]
         if len(names) != 1:
             raise RuntimeError(f"{tick}: {len(names)} snapshots")
         (name,) = names
-        found[name] = place.s3.get_object(Bucket="example-workspace", Key=manifests[name])["Body"].read()
-        lines = [json.loads(line) for line in found[name].splitlines()]
-        seen: Model = {}
-        for line in lines:
-            place_of = line["source-ref"].removeprefix(f"s3://{BUCKET}/")
-            key = place_of.split("/", 2)[2] if place_of.startswith("custom-labels-history/") else place_of
-            body = place.s3.get_object(Bucket=BUCKET, Key=place_of)["Body"].read()
-            seen[key] = hashlib.md5(body, usedforsecurity=False).hexdigest()
-            label = line["label-0-metadata"]["class-name"]
-            if label != key.removeprefix(FOLDER).split("/")[0]:
-                raise RuntimeError(f"{tick}: {key} is labelled {label}")
-        if seen != model:
+        found[name] = place.s3.get_object(Bucket=WORKSPACE, Key=manifests[name])["Body"].read()
+        if (seen := images(place, found[name].splitlines())) != model:
             raise RuntimeError(f"{tick}: the snapshot has {sorted(seen.items() ^ model.items())}")
-    current = json.loads(place.s3.get_object(Bucket="example-workspace", Key=f"{folder}current.json")["Body"].read())
-    newest = max(found)
-    if current["snapshot_id"] != newest:
-        raise RuntimeError(f"{current['snapshot_id']} is registered, and {newest} is the newest")
+    if len(manifests) != len(found):
+        raise RuntimeError(f"{len(manifests)} snapshots for {len(found)} ticks")
     return found
+
+
+def images(place: Place, lines: Iterable[str | bytes]) -> Model:
+    """What the lines of a manifest say, once their labels are found to be the folders'."""
+    seen: Model = {}
+    for line in map(json.loads, lines):
+        place_of = line["source-ref"].removeprefix(f"s3://{BUCKET}/")
+        key = place_of.split("/", 2)[2] if place_of.startswith("custom-labels-history/") else place_of
+        if (label := line["label-0-metadata"]["class-name"]) != key.removeprefix(FOLDER).split("/")[0]:
+            raise RuntimeError(f"{key} is labelled {label}")
+        body = place.s3.get_object(Bucket=BUCKET, Key=place_of)["Body"].read()
+        seen[key] = hashlib.md5(body, usedforsecurity=False).hexdigest()
+    return seen
+
+
+def check_registration(place: Place, newest: str, model: Model) -> None:
+    """Only the newest tick is registered, and Rekognition has its images."""
+    summaries = {
+        key.split("/")[4]: json.loads(place.s3.get_object(Bucket=WORKSPACE, Key=key)["Body"].read())
+        for page in place.s3.get_paginator("list_objects_v2").paginate(Bucket=WORKSPACE, Prefix=f"{DATASET}snapshots/")
+        for key in (entry["Key"] for entry in page["Contents"])
+        if key.endswith("/summary.json")
+    }
+    registered = {
+        name for name, summary in summaries.items() if summary["details"]["registration"]["action"] != "superseded"
+    }
+    if registered != {newest}:
+        raise RuntimeError(f"{sorted(registered)} were registered, and {newest} is the newest")
+    current = json.loads(place.s3.get_object(Bucket=WORKSPACE, Key=f"{DATASET}current.json")["Body"].read())
+    if current["snapshot_id"] != newest:
+        raise RuntimeError(f"{current['snapshot_id']} is current, and {newest} is the newest")
+    pages = place.rekognition.get_paginator("list_dataset_entries").paginate(DatasetArn=current["dataset_arn"])
+    if images(place, (entry for page in pages for entry in page["DatasetEntries"])) != model:
+        raise RuntimeError("the dataset in Rekognition has other images than the newest tick")
 
 
 def main(ticks: int) -> None:
     if ticks * TICK.seconds % 60:
         # Else the rest of the last minute would be ticks too, for which the scheduler makes runs of its own.
         raise SystemExit("The ticks have to fill whole minutes: 15, 30 or 45 of them.")
-    folder = Path(tempfile.mkdtemp(prefix="backfill-"))
-    root = copied_project(folder)
-    offset = random.randrange(500) * 20
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-        "PYTHONPATH": str(root),
-        "AIRFLOW_PORT": str(11_000 + offset),
-        "S3_PORT": str(11_001 + offset),
-        "REKOGNITION_PORT": str(11_010 + offset),
-    }
-    place = Place(root, environment)
-    place.demo("up")
-    try:
-        place.connect()
-        states, schedule = write_history(place.s3, ticks)
-        dataset = _DATASET.format(schedule=schedule, start_date=f"{min(states):%Y-%m-%d}", bucket=BUCKET, folder=FOLDER)
-        (root / "include" / "datasets" / "history.yaml").write_text(dataset)
-        wait_for(
-            lambda: place.airflow.get(f"/api/v2/dags/{DAG_ID}").status_code == httpx.codes.OK, 180, f"the Dag {DAG_ID}"
+    with tempfile.TemporaryDirectory(prefix="backfill-") as folder, postgresql() as database:
+        root = copied_project(Path(folder))
+        offset = random.randrange(500) * 20
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+            "PYTHONPATH": str(root),
+            "AIRFLOW_PORT": str(11_000 + offset),
+            "S3_PORT": str(11_001 + offset),
+            "REKOGNITION_PORT": str(11_010 + offset),
+            "DEMO_DATABASE": database,
+        }
+        place = Place(root, environment)
+        place.demo("up")
+        try:
+            measure(place, ticks)
+        finally:
+            place.demo("down")
+
+
+def measure(place: Place, ticks: int) -> None:
+    place.connect()
+    states, schedule = write_history(place.s3, ticks)
+    dataset = _DATASET.format(schedule=schedule, start_date=f"{min(states):%Y-%m-%d}", bucket=BUCKET, folder=FOLDER)
+    (place.root / "include" / "datasets" / "history.yaml").write_text(dataset)
+    dag = f"/api/v2/dags/{DAG_ID}"
+    wait_for(lambda: place.airflow.get(dag).status_code == httpx.codes.OK, 180, f"the Dag {DAG_ID}")
+    found: dict[str, bytes] = {}
+    for behavior in ("none", "completed"):
+        seconds = backfill(place, states, behavior)
+        before, found = found, snapshots(place, states)
+        check_registration(place, max(found), states[max(states)])
+        if before and found != before:
+            raise RuntimeError("the second backfill made other manifests")
+        if (events := asset_events(place)) != 1:
+            raise RuntimeError(f"{events} asset events")
+        print(
+            f"Backfill, reprocessing {behavior}: {seconds:.0f} s; {len(found)} snapshots as the model has them, "
+            f"{sum(map(len, found.values())):,} bytes of manifests; one registered, one asset event",
+            flush=True,
         )
-        place.call("PATCH", f"/api/v2/dags/{DAG_ID}", json={"is_paused": False})
-        seconds = backfill(place, states, "none")
-        first = check(place, states)
-        events = place.call("GET", "/api/v2/assets/events", params={"source_dag_id": DAG_ID, "limit": 100})
-        print(f"First backfill: {len(first)} snapshots as the model has them, {seconds:.0f} s")
-        print(f"Asset events: {events['total_entries']}")
-        seconds = backfill(place, states, "completed")
-        second = check(place, states)
-        same = sum(second[name] == first[name] for name in second)
-        print(f"Second backfill: {same} manifests of the same bytes, {seconds:.0f} s")
-        if second != first or events["total_entries"] != 1:
-            raise RuntimeError("the backfills differ, or there was more than one event")
-    finally:
-        place.demo("down")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -190,8 +190,9 @@ class Refresh:
 
 
 def main(count: int) -> None:
-    # There is no Airflow to tell of assets.
+    # There is no Airflow to tell of assets, or to ask how long steps took.
     setattr(publication, "_send_event", _tell_nobody)  # noqa: B010
+    setattr(publication, "_timings", dict)  # noqa: B010
     with local_aws() as (s3, rekognition):
         connection = {
             "conn_type": "aws",

@@ -203,6 +203,7 @@ class Services:
             title="Airflow (the first time takes a minute or two)",
             command=("airflow", "standalone"),
             environment=_environment(
+                PYTHONPATH=os.pathsep.join([str(PROJECT_ROOT), str(PROJECT_ROOT / "demo" / "config")]),
                 PATH=os.pathsep.join([str(PROJECT_ROOT / "demo" / "bin"), str(scripts), os.environ.get("PATH", "")]),
                 DEMO_AIRFLOW=str(scripts / "airflow"),
                 AIRFLOW_HOME=str(settings.airflow_home),
@@ -218,7 +219,7 @@ class Services:
                 AIRFLOW__CORE__PARALLELISM="4",
                 AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=f"{ADMIN}:admin",
                 AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=str(settings.passwords_file),
-                AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{settings.airflow_home / 'airflow.db'}",
+                AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=settings.database_url,
                 AIRFLOW_CONN_AWS_DEFAULT=_connection(settings),
                 AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE=f"s3://{WORKSPACE_BUCKET}/",
             ),

@@ -160,17 +160,25 @@ class DatasetFiles:
 def read_datasets(folder: Path, name: str | None = None) -> DatasetFiles:
     """Read all files of a folder, in the order of their names.
 
+    A dataset belongs to the first file that names it: two schedules would undo each other's work.
+
     :param name: of the only dataset that is wanted
     """
     datasets: list[Dataset] = []
     errors: list[DatasetFileError] = []
+    owners: dict[tuple[str, str], str] = {}
     for path in sorted(folder.glob("*")) if name is None else [folder / f"{name}.yaml"]:
         # Editors keep hidden files of their own beside a file that is open.
         if path.suffix in (".yaml", ".yml") and not path.name.startswith("."):
+            reader = _Reader(path)
             try:
-                datasets.append(read_dataset(path))
+                dataset = reader.read()
+                reader.refuse_taken(dataset.request, owners)
             except DatasetFileError as error:
                 errors.append(error)
+            else:
+                datasets.append(dataset)
+                owners |= {(dataset.request.project, each): dataset.file for each in dataset.request.dataset_types}
     return DatasetFiles(datasets=datasets, errors=errors)
 
 
@@ -217,6 +225,19 @@ class _Reader:
         file = self._content({name: value for name, value in content.items() if name in own})
         request = self._request(params, request_type)
         return Dataset(name=self._path.stem, file=self._file, text=text, request=request, content=file)
+
+    def refuse_taken(self, request: ImportRequest, owners: Mapping[tuple[str, str], str]) -> None:
+        """
+        :param owners: file by project and type of dataset
+        :raises DatasetFileError: INVALID_DATASET_FILE, another file has a dataset of this one
+        """
+        for dataset_type in request.dataset_types:
+            if owner := owners.get((request.project, dataset_type)):
+                raise self._error(
+                    ("project",),
+                    f"the {dataset_type} dataset of {request.project} is that of {owner}",
+                    "Name another `project` or `dataset_type`, or remove one of the files.",
+                )
 
     def _text(self) -> str:
         if self._path.suffix != ".yaml":

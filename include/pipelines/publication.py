@@ -25,7 +25,7 @@ from include.pipelines.registration import Plan
 from include.pipelines.report import render_report
 from include.pipelines.reporting import approval_of, registered_report_of
 from include.pipelines.runs import ImportRun, utc_now
-from include.pipelines.steps import step
+from include.pipelines.steps import seconds_of, step
 
 DATASETS = AssetAlias("custom_labels_datasets")
 """Every registered dataset is an asset under this alias; its events carry snapshot, counts and digest."""
@@ -51,6 +51,7 @@ def publish(
     plan = msgspec.convert(reconciled["plan"], Plan)
     passed = msgspec.convert(gate, Gate)
     approved = approval_of(approval)
+    timings = _timings()
     loses_entries = plan.export and (plan.action == "replace" or Outcome.OVERWRITTEN in plan.totals)
 
     def report(summary: SnapshotSummary) -> str:
@@ -65,6 +66,7 @@ def publish(
                 findings=validated["totals"],
                 approval=approved,
                 provenance=provenance,
+                timings=timings,
             )
         )
 
@@ -90,6 +92,7 @@ def publish(
             "images_per_label": reconciled["images_per_label"],
             "findings": validated["totals"],
             "gate": gate,
+            "timings": timings,
             **({"approval": msgspec.to_builtins(approved)} if approved else {}),
             **({"provenance": provenance} if provenance else {}),
         },
@@ -107,7 +110,13 @@ def publish(
         "summary_uri": str(snapshot.summary),
         "report_uri": str(snapshot.report),
         "changed": changed,
+        "timings": timings,
     }
+
+
+def _timings() -> dict[str, float]:
+    """Seconds of the steps before this one."""
+    return seconds_of(task.task_id for task in get_current_context()["dag"].tasks)
 
 
 def _stored(uri: str, sha256: str, size_bytes: int) -> StoredObject:

@@ -72,6 +72,7 @@ def registered_report_of(
     findings: Mapping[str, int],
     approval: ApprovalRow | None,
     provenance: Mapping[str, Any] | None,
+    timings: Mapping[str, float],
 ) -> SnapshotReport:
     """The report of a snapshot.
 
@@ -92,6 +93,7 @@ def registered_report_of(
         findings=dict(findings),
         split=gate.split,
         provenance=dict(provenance or {}),
+        timings=dict(timings),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -44,6 +44,19 @@ def step(work: Callable[P, R]) -> Callable[P, R]:
         return result
 
     return run
+
+
+def seconds_of(task_ids: Iterable[str]) -> dict[str, float]:
+    """Seconds of each step of this run that has ended; the sum over shards where a step is mapped."""
+    instance = get_current_context()["ti"]
+    found: dict[str, float] = {}
+    for task_id in task_ids:
+        pulled = instance.xcom_pull(task_ids=task_id, key=SECONDS_KEY)
+        values = pulled if isinstance(pulled, Iterable) else [pulled]
+        seconds = [value for value in values if value is not None]
+        if seconds:
+            found[task_id] = round(sum(seconds), 2)
+    return found
 
 
 class Progress:

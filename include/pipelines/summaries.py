@@ -16,7 +16,7 @@ from include.custom_labels.ledger import AT_FAULT, State
 from include.custom_labels.visible_text import visible
 from include.pipelines.access import AccessRow
 from include.pipelines.runs import ImportRun
-from include.pipelines.steps import SECONDS_KEY, step
+from include.pipelines.steps import seconds_of, step
 
 _WIDTH = 118
 _LABELS_SHOWN = 20
@@ -49,7 +49,8 @@ def summarize(
         "states": reconciled["states"],
         "problems": [row for row in reconciled["reasons"] if row["state"] in AT_FAULT],
         "findings": validated["totals"],
-        "timings": _timings(),
+        # What publishing it knew, and what has ended since.
+        "timings": published["timings"] | seconds_of(sorted(get_current_context()["task"].upstream_task_ids)),
     }
     log.info("\n%s", render(summary, reconciled["reasons"]))
     dropped = reconciled["states"].get(State.DROPPED, 0)
@@ -61,20 +62,6 @@ def summarize(
             dropped=dropped,
         )
     return summary
-
-
-def _timings() -> dict[str, float]:
-    """Seconds of each step; the sum over shards where a step is mapped."""
-    context = get_current_context()
-    task_ids = [task.task_id for task in context["dag"].tasks]
-    timings: dict[str, float] = {}
-    for task_id in task_ids:
-        pulled = context["ti"].xcom_pull(task_ids=task_id, key=SECONDS_KEY)
-        values = pulled if isinstance(pulled, Iterable) else [pulled]
-        seconds = [value for value in values if value is not None]
-        if seconds:
-            timings[task_id] = round(sum(seconds), 2)
-    return timings
 
 
 def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> str:

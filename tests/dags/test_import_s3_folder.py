@@ -43,7 +43,30 @@ def states(run: Any) -> dict[str, str]:
     return {instance.task_id: str(instance.state) for instance in run.get_task_instances()}
 
 
-def test_the_first_import_creates_everything_and_a_second_changes_nothing(
+def assert_gallery_knows(run_id: str, place: Place) -> None:
+    """What the gallery's tab on the run shows, and the dataset in its list."""
+    from include.pipelines.gallery_services import AirflowServices
+
+    services = AirflowServices()
+    page = services.runs().describe("import_s3_folder", run_id)
+    assert page is not None
+    assert (page.is_ours, page.source, page.state) == (True, "s3_folder", "success")
+    (dataset,) = page.datasets
+    assert (dataset.project, dataset.dataset_type, dataset.action) == (place.project, "train", "create")
+    assert (dataset.counts["added"], dataset.base_snapshot_id, dataset.held) == (17, "", None)
+    assert dataset.snapshot_id
+    assert services.runs().describe("import_s3_folder", "another") is None
+    (project,) = [each for each in services.datasets().projects() if each.name == place.project]
+    (listed,) = project.datasets
+    assert (listed.dataset_arn, listed.dataset_type, listed.status) == (
+        place.dataset_arn(),
+        "train",
+        "CREATE_COMPLETE",
+    )
+    assert services.datasets().describe(listed.dataset_arn).images == 17
+
+
+def test_imports_of_a_new_an_unchanged_and_a_changed_folder(
     alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue
 ) -> None:
     alexa_devices.put(*HOSTILE)
@@ -72,34 +95,7 @@ def test_the_first_import_creates_everything_and_a_second_changes_nothing(
     assert (again["action"], again["changed"]) == ("unchanged", False)
     assert alexa_devices.read(again["manifest_uri"]).splitlines() == lines
 
-
-def assert_gallery_knows(run_id: str, place: Place) -> None:
-    """What the gallery's tab on the run shows, and the dataset in its list."""
-    from include.pipelines.gallery_services import AirflowServices
-
-    services = AirflowServices()
-    page = services.runs().describe("import_s3_folder", run_id)
-    assert page is not None
-    assert (page.is_ours, page.source, page.state) == (True, "s3_folder", "success")
-    (dataset,) = page.datasets
-    assert (dataset.project, dataset.dataset_type, dataset.action) == (place.project, "train", "create")
-    assert (dataset.counts["added"], dataset.base_snapshot_id, dataset.held) == (17, "", None)
-    assert dataset.snapshot_id
-    assert services.runs().describe("import_s3_folder", "another") is None
-    (project,) = [each for each in services.datasets().projects() if each.name == place.project]
-    (listed,) = project.datasets
-    assert (listed.dataset_arn, listed.dataset_type, listed.status) == (
-        place.dataset_arn(),
-        "train",
-        "CREATE_COMPLETE",
-    )
-    assert services.datasets().describe(listed.dataset_arn).images == 17
-
-
-def test_new_images_are_added_and_a_persons_work_is_kept(
-    alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue
-) -> None:
-    assert run_dag("import_s3_folder", alexa_devices.conf()).state == "success"
+    # A person labels an image, while others are added and relabelled.
     arn = alexa_devices.dataset_arn()
     edited = json.dumps(
         {
@@ -121,7 +117,9 @@ def test_new_images_are_added_and_a_persons_work_is_kept(
     run = run_dag("import_s3_folder", alexa_devices.conf(label_aliases={"echo-dot": "Echo Dot"}, accept_risks=accepted))
     assert run.state == "success"
     assert return_value(run, "train.register.update_entries")["lines"] == 4
-    expected = ALEXA_DEVICES | {
+    expected = {
+        **ALEXA_DEVICES,
+        **HOSTILE,
         "alexa-devices/echo/echo-image-1.png": "echo-plus",
         "alexa-devices/spot/new.png": "spot",
         "alexa-devices/echo-dot/echo-dot-image-1.png": "Echo Dot",

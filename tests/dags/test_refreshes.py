@@ -35,7 +35,7 @@ def said(place: Place, dataset_type: str = "train") -> dict[str, set[str]]:
     return {ref.removeprefix(head): labels_of(entry) for ref, entry in entries.items()}
 
 
-def test_a_dataset_that_lost_images_is_replaced_and_people_lose_nothing(
+def test_a_dataset_that_lost_images_is_replaced_and_risks_are_refused(
     place: Place, run_dag: RunDag, return_value: ReturnValue
 ) -> None:
     place.put(*(f"{FOLDER}echo/{number:02}.png" for number in range(12)), f"{FOLDER}dot/a.png", f"{FOLDER}dot/b.png")
@@ -57,7 +57,12 @@ def test_a_dataset_that_lost_images_is_replaced_and_people_lose_nothing(
     folder = summary["summary_uri"].rpartition("/")[0]
     exported = [json.loads(line) for line in place.read(f"{folder}/entries.manifest").splitlines()]
     assert len(exported) == 14
-    assert b"echo/00.png" in place.read(f"{folder}/report.html")
+    report = place.read(f"{folder}/report.html")
+    assert b"echo/00.png" in report
+    # What ends before the snapshot is made is in its report, and that itself in the summary.
+    steps = {"list_objects", "inspect_images", "train.build_manifest", "train.reconcile"}
+    assert steps | {"train.publish_snapshot"} <= summary["timings"].keys()
+    assert all(step.encode() in report for step in steps)
     gate = json.loads(place.read(summary["summary_uri"]))["details"]["gate"]
     assert (gate["diff"]["removed"], gate["diff"]["added"], gate["risks"]) == (1, 0, [])
 
@@ -68,14 +73,12 @@ def test_a_dataset_that_lost_images_is_replaced_and_people_lose_nothing(
     assert (after["action"], after["changed"]) == ("unchanged", False)
     assert after["states"] == {key: count for key, count in summary["states"].items() if key != "removed"}
 
-
-def test_risks_fail_a_run_that_may_ask_nobody(place: Place, run_dag: RunDag) -> None:
-    place.put(f"{FOLDER}echo/a.png", f"{FOLDER}dot/b.png")
-    assert run_dag("import_s3_folder", place.conf()).state == "success"
+    # Risks fail a run that may ask nobody.
+    before = said(place)
     place.put(f"{FOLDER}__MACOSX/c.png")
-    run = run_dag("import_s3_folder", place.conf(approval="never"))
-    assert states(run)["train.check_gate"] == "failed"
-    assert said(place) == {"echo/a.png": {"echo"}, "dot/b.png": {"dot"}}
+    refused = run_dag("import_s3_folder", place.conf(approval="never"))
+    assert states(refused)["train.check_gate"] == "failed"
+    assert said(place) == before
     accepted = place.conf(approval="never", accept_risks=["NEW_LABELS", "SUSPICIOUS_LABELS"])
     assert run_dag("import_s3_folder", accepted).state == "success"
     assert said(place)["__MACOSX/c.png"] == {"__MACOSX"}

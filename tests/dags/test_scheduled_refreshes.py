@@ -36,7 +36,7 @@ SOURCES = {
 
 def file(folder: Path, source: str = "s3_folder", name: str = "example", more: str = "") -> Path:
     path = folder / f"{name}.yaml"
-    path.write_text(f"project: example-project\nsource:\n  type: {source}\n  {SOURCES[source]}\n{more}")
+    path.write_text(f"project: {name}-project\nsource:\n  type: {source}\n  {SOURCES[source]}\n{more}")
     return path
 
 

@@ -122,15 +122,34 @@ def test_the_password_is_made_once_and_only_its_owner_can_read_it(services: Stub
 def test_airflow_gets_no_settings_of_the_caller(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     services = Services(settings, say=lambda text: None)
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/elsewhere")
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql+psycopg2://production.example/airflow")
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     environment = services._airflow().environment
     assert environment["AIRFLOW__CORE__DAGS_FOLDER"] == str(PROJECT_ROOT / "dags")
+    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == settings.database_url
     assert {name: value for name, value in environment.items() if name.startswith("AWS_")} == NO_AWS_SETTINGS
     assert "127.0.0.1" in environment["NO_PROXY"]
     connection = json.loads(environment["AIRFLOW_CONN_AWS_DEFAULT"])
     assert connection["extra"]["endpoint_url"] == settings.s3_url
     assert connection["extra"]["service_config"]["rekognition"]["endpoint_url"] == settings.rekognition_url
+
+
+def test_airflows_database_can_be_another_than_sqlite(settings: Settings) -> None:
+    database = Settings.from_environment({"DEMO_DATABASE": "postgresql+psycopg2://127.0.0.1/airflow"}).database
+    services = Services(dataclasses.replace(settings, database=database), say=lambda text: None)
+    found = services._airflow().environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    assert found == "postgresql+psycopg2://127.0.0.1/airflow"
+
+
+def test_airflows_forking_parts_have_the_packages_and_nothing_of_the_project(settings: Settings) -> None:
+    environment = Services(settings, say=lambda text: None)._airflow().environment
+    program = (
+        "import sys; sys.argv[1:] = ['scheduler']; import airflow_local_settings as found; "
+        "print(*(set(found._PACKAGES) - set(sys.modules)), *(name for name in sys.modules if name == 'include'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ def test_the_defaults_are_those_of_the_readme() -> None:
     assert settings.rekognition_url == "http://127.0.0.1:8334"
     assert settings.demo_dir == PROJECT_ROOT / ".demo"
     assert settings.local_aws_dir == PROJECT_ROOT / ".local-aws"
+    assert settings.database_url == f"sqlite:///{PROJECT_ROOT / '.demo' / 'airflow' / 'airflow.db'}"
 
 
 def test_the_environment_overrides_them(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ one before is the same to everybody else.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -171,11 +172,14 @@ def main() -> None:
     for service in ("s3", "rekognition"):
         boto3.client(service, region_name="us-east-1")
     publication._send_event = lambda *_: None
+    publication._timings = dict
     restoration._WAITER_DELAY_S = 0.05
     hook.REQUESTS_PER_S = 1000
     # Within a child: to make clients takes longer than all that they do.
     runs.s3_session = cache(runs.s3_session)
     runs.rekognition_hook = cache(runs.rekognition_hook)
+    # Else each child's collector copies what it inherited, page by page.
+    gc.freeze()
     # Airflow writes its log to standard output.
     results = os.fdopen(int(sys.argv[1]), "w")
     for line in sys.stdin:

@@ -204,7 +204,7 @@ def test_names(tmp_path: Path, name: str, said: str) -> None:
 
 def test_faulty_files_do_not_touch_the_others(tmp_path: Path) -> None:
     for name in ("a", "c"):
-        (tmp_path / f"{name}.yaml").write_text(SMALL)
+        (tmp_path / f"{name}.yaml").write_text(SMALL.replace("alexa-devices\n", f"{name}\n", 1))
     (tmp_path / "b.yaml").write_text("project: [")
     (tmp_path / "d.yml").write_text(SMALL)
     (tmp_path / "e.yaml").symlink_to(tmp_path / "gone.yaml")
@@ -217,6 +217,33 @@ def test_faulty_files_do_not_touch_the_others(tmp_path: Path) -> None:
         files.raise_on_errors()
     assert all(str(error.details["file"]) in str(caught.value) for error in files.errors)
     assert str(caught.value).startswith("INVALID_DATASET_FILE: 3 dataset files cannot be used. \n- ")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [
+        ("", "", "train"),
+        ("", "dataset_type: test\n", None),
+        ("dataset_type: test\n", "dataset_type: test\n", "test"),
+        ("split: {}\n", "dataset_type: test\n", "test"),
+        ("", "split: {}\n", "train"),
+        ("", "aws_conn_id: other\n", "train"),
+    ],
+)
+def test_a_dataset_belongs_to_the_first_file_that_names_it(
+    tmp_path: Path, first: str, second: str, taken: str | None
+) -> None:
+    for name, more in (("a", first), ("b", f"{second}schedule: '@daily'\n"), ("c", "")):
+        text = SMALL.replace("alexa-devices\n", "c\n", 1) if name == "c" else SMALL
+        (tmp_path / f"{name}.yaml").write_text(f"description: A file.\n{text}{more}")
+    files = read_datasets(tmp_path)
+    assert [dataset.name for dataset in files.datasets] == (["a", "c"] if taken else ["a", "b", "c"])
+    if taken:
+        said = f"b.yaml, line 2, `project`: the {taken} dataset of alexa-devices is that of {tmp_path}/a.yaml."
+        with pytest.raises(DatasetFileError, match=re.escape(said)):
+            files.raise_on_errors()
+    # A task reads its own file, and cannot know of another.
+    assert read_datasets(tmp_path, "b").errors == []
 
 
 def test_one_faulty_file_speaks_for_itself(tmp_path: Path) -> None:

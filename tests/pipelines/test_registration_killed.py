@@ -170,11 +170,16 @@ def changed(place: Place, runs: Runs, case: str) -> dict[str, set[str]]:
     """A registered dataset whose folder has changed since; what the dataset has to say after the next run."""
     registered(place, runs)
     expected = {FOLDER + name: {name.split("/")[0]} for name in IMAGES} | HUMAN
-    place.put(f"{FOLDER}spot/new.png", body=picture())
-    expected[f"{FOLDER}spot/new.png"] = {"spot"}
+    return change(place, case, expected, gone=f"{FOLDER}echo/b.png", new=f"{FOLDER}spot/new.png")
+
+
+def change(place: Place, case: str, before: Mapping[str, set[str]], *, gone: str, new: str) -> dict[str, set[str]]:
+    """A folder with one image more, and one less where the dataset is to be replaced; what comes of it."""
+    place.put(new, body=picture())
+    expected = {**before, new: {"spot"}}
     if case == "replace":
-        place.s3.delete_object(Bucket=place.images, Key=f"{FOLDER}echo/b.png")
-        del expected[f"{FOLDER}echo/b.png"]
+        place.s3.delete_object(Bucket=place.images, Key=gone)
+        del expected[gone]
     return expected
 
 
@@ -183,28 +188,32 @@ WRITES = {"replace": {"PutObject", "CopyObject", "DeleteDataset", "CreateDataset
 
 @pytest.mark.parametrize("case", ["replace", "update"])
 def test_a_worker_may_be_killed_at_every_write(place: Place, crew: list[Runs], case: str) -> None:
-    whole = other_project(place)
-    expected = changed(whole, crew[0], case)
-    done = crew[0].run(whole)
-    assert done["action"] == case
-    assert_done(whole, expected)
-    assert set(done["writes"]) >= WRITES[case]
+    """Two folders that change again and again: each time a worker is killed one write later, and the next one mends it.
 
-    def killed_at(runs: Runs, at: int) -> None:
+    The last worker is never killed: it has no more writes.
+    """
+
+    def killed_at_every_second(runs: Runs, first: int) -> None:
         here = other_project(place)
+        new = f"{FOLDER}spot/new.png"
         expected = changed(here, runs, case)
-        assert runs.run(here, at=at) == {"killed": True}
-        assert_nothing_is_lost(here)
-        finished = runs.run(here)
-        assert "error" not in finished, (at, done["writes"], finished)
+        for at in count(first, len(crew)):
+            ended = runs.run(here, at=at)
+            if "killed" not in ended:
+                break
+            assert_nothing_is_lost(here)
+            finished = runs.run(here)
+            assert "error" not in finished, (at, finished)
+            assert_done(here, expected)
+            gone, new = new, f"{FOLDER}spot/new-{at}.png"
+            expected = change(here, case, expected, gone=gone, new=new)
+        assert ended["action"] == case, ended
         assert_done(here, expected)
-
-    def every_second(runs: Runs, first: int) -> None:
-        for at in range(first, len(done["writes"]) + 1, len(crew)):
-            killed_at(runs, at)
+        assert set(ended["writes"]) >= WRITES[case]
+        assert at > len(ended["writes"]) >= len(WRITES[case])
 
     with ThreadPoolExecutor(len(crew)) as threads:
-        for half in [threads.submit(every_second, runs, first) for first, runs in enumerate(crew, start=1)]:
+        for half in [threads.submit(killed_at_every_second, runs, first) for first, runs in enumerate(crew, start=1)]:
             half.result()
 
 
