@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from airflow.sdk import get_current_context
 
+from include.custom_labels.quotas import REQUESTS_PER_SECOND
+
 POOL: Final = "custom_labels_rekognition"
 SLOTS_PER_REQUEST_S: Final = 10
 
-REQUESTS_PER_S: Final = 5.0
-"""Amazon Rekognition quotas: for each operation used here, in an account and Region."""
+REQUESTS_PER_S: Final = float(REQUESTS_PER_SECOND.value)
+"""Of each operation used here, in an account and Region."""
 
 POOL_SLOTS: Final = int(REQUESTS_PER_S * SLOTS_PER_REQUEST_S)
 POOL_DESCRIPTION: Final = "Requests a second to Amazon Rekognition, times ten (docs/deploy/README.md)"

@@ -172,7 +172,7 @@ def main() -> None:
         boto3.client(service, region_name="us-east-1")
     publication._send_event = lambda *_: None
     restoration._WAITER_DELAY_S = 0.05
-    hook.REQUESTS_PER_S = 1000
+    hook.requests_per_s = lambda: 1000.0
     # Within a child: to make clients takes longer than all that they do.
     runs.s3_session = cache(runs.s3_session)
     runs.rekognition_hook = cache(runs.rekognition_hook)
