@@ -15,7 +15,7 @@ TYPED := include dags plugins demo bench
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.txt scripts/venv
 	@echo "Making the virtual environment (once; about a minute)"
@@ -44,6 +44,10 @@ aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the f
 .PHONY: test
 test: $(READY) ## run every test
 	@$(RUN)/pytest $(ARGS)
+
+.PHONY: test-compose
+test-compose: $(READY) ## bring docker-compose.yaml up with a Docker engine, and import
+	@$(RUN)/pytest -m docker tests/deploy $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## check format, lint rules and the direction of imports

@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from bench.installation import QUICK_RECOVERY, Installation, running_installation
@@ -47,7 +46,8 @@ def test_a_worker_that_dies_in_the_middle_of_its_shard_loses_nothing(place: Plac
         ) as installation,
         installation.api() as airflow,
     ):
-        assert pool_of(installation) == {"slots": POOL_SLOTS, "include_deferred": True}
+        pool = airflow.pool(POOL)
+        assert (pool["slots"], pool["include_deferred"]) == (POOL_SLOTS, True)
         wanted = Import(
             dag_id=DAG_ID, conf={"project": place.project, "s3_folder": f"s3://{place.images}/alexa-devices"}
         )
@@ -79,14 +79,6 @@ def connection(aws: LocalAws, s3_endpoint: str) -> str:
     fields = json.loads(aws.airflow_connection())
     fields["extra"]["endpoint_url"] = s3_endpoint
     return json.dumps(fields)
-
-
-def pool_of(installation: Installation) -> dict[str, Any]:
-    with httpx.Client(base_url=installation.url, trust_env=False) as http:
-        login = {"username": "admin", "password": installation.password}
-        token = http.post("/auth/token", json=login).json()["access_token"]
-        found = http.get(f"/api/v2/pools/{POOL}", headers={"Authorization": f"Bearer {token}"}).json()
-    return {name: found[name] for name in ("slots", "include_deferred")}
 
 
 def has_ended(airflow: AirflowApi, run_id: str) -> bool:
