@@ -15,7 +15,8 @@ RUN mkdir -p /gallery/web/dist \
 
 FROM ${AIRFLOW_IMAGE} AS airflow
 COPY requirements.txt /requirements.txt
-RUN pip install --no-cache-dir --require-hashes --requirement /requirements.txt
+# The file is complete; pip, which would look, does not take celery's pin for one of celery[redis].
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /requirements.txt
 COPY dags /opt/airflow/dags
 COPY plugins /opt/airflow/plugins
 COPY include /opt/airflow/include
