@@ -19,7 +19,7 @@ WEB_SOURCES := $(shell find $(WEB)/src -type f) $(wildcard $(WEB)/*.json $(WEB)/
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.txt scripts/venv
 	@echo "Making the virtual environment (once; about a minute)"
@@ -66,6 +66,10 @@ aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the f
 test: $(READY) $(WEB)/dist/index.html ## run every test; ARGS are pytest's, and leave the pages' own tests out
 	@$(if $(ARGS),,$(NPM) run --silent test)
 	@$(RUN)/pytest $(ARGS)
+
+.PHONY: test-compose
+test-compose: $(READY) ## bring docker-compose.yaml up with a Docker engine, and import
+	@$(RUN)/pytest -m docker tests/deploy $(ARGS)
 
 .PHONY: lint
 lint: $(READY) $(WEB)/node_modules/.package-lock.json ## check format, lint rules and the direction of imports

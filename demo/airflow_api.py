@@ -80,6 +80,10 @@ class AirflowApi:
         path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries/return_value"
         return self._call("GET", path)["value"]
 
+    def pool(self, name: str) -> dict[str, Any]:
+        """A pool: its ``slots`` and whether deferred tasks keep theirs (``include_deferred``)."""
+        return dict(self._call("GET", f"/api/v2/pools/{quote(name)}"))
+
     def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """What a task that waits for a person asks."""
         path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"

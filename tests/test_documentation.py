@@ -18,6 +18,7 @@ from tests.fixtures.debian_packages import PACKAGE_OF_COMMAND
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text()
 SOURCE_PAGES = sorted(f"docs/sources/{page.name}" for page in (PROJECT / "docs" / "sources").glob("*.md"))
+DEPLOY_PAGES = sorted(f"docs/deploy/{page.name}" for page in (PROJECT / "docs" / "deploy").glob("*.md"))
 MAKEFILE = (PROJECT / "Makefile").read_text()
 # Read by others than us: Airflow, AWS's SDKs, pip and uv, the shell.
 FOREIGN_VARIABLES = re.compile(
@@ -147,6 +148,7 @@ def test_decision_records_are_numbered_once() -> None:
         "docs/split.md",
         "docs/refreshes.md",
         *SOURCE_PAGES,
+        *DEPLOY_PAGES,
     ],
 )
 def test_local_links_and_named_files_exist(page: str) -> None:

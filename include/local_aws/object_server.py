@@ -63,12 +63,18 @@ def find_weed() -> Path | None:
 
 
 class ObjectServer:
-    """One `weed server`. Its log is ``<directory>/weed.log``, its data ``<directory>/s3``."""
+    """One `weed server`. Its log is ``<directory>/weed.log``, its data ``<directory>/s3``.
 
-    def __init__(self, *, weed: Path, directory: Path, ports: ServerPorts, identities: Iterable[Identity]) -> None:
+    :param listen: the address that S3 is served on; all else stays on loopback
+    """
+
+    def __init__(
+        self, *, weed: Path, directory: Path, ports: ServerPorts, identities: Iterable[Identity], listen: str = HOST
+    ) -> None:
         self._weed = weed
         self._directory = directory
         self._ports = ports
+        self._listen = listen
         self._identities = tuple(identities)
         self._process: asyncio.subprocess.Process | None = None
         self.log = directory / "weed.log"
@@ -101,6 +107,7 @@ class ObjectServer:
             "ip": HOST,
             "ip.bind": HOST,
             "s3.port": self._ports.s3,
+            "s3.ip.bind": self._listen,
             **self._ports.inner,
             "dir": volumes,
             "master.dir": metadata,

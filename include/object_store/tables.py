@@ -47,7 +47,6 @@ LEDGER_SCHEMA = pa.schema(
         pa.field("place", pa.string()),
     ]
 )
-# To call an enumeration for each row takes twenty times as long.
 # Dictionaries pay where values repeat; every key and ETag is another one.
 _REPEATED = ["last_modified", "state", "label", "reason", "detail"]
 

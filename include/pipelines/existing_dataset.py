@@ -30,13 +30,14 @@ from include.object_store.streams import put_bytes, put_json, read_json, read_li
 from include.object_store.tables import PAGE_ROWS, read_ledger, write_ledger
 from include.pipelines.requests import ExistingDatasetRequest
 from include.pipelines.runs import COPY_CONNECTIONS, ImportRun, rekognition_hook, s3_session
+from include.pipelines.shard_size import COPIED_PER_S, INSPECTED_PER_S
 from include.pipelines.shards import write_shards
 from include.pipelines.steps import Progress, step
 from include.rekognition.errors import RekognitionResourceNotFoundError, translated_errors
 from include.rekognition.hook import PAGE_SIZE, RekognitionHook
 
 ENTRIES_PER_PART = 5_000
-"""Entries between two checkpoints of an export: ten seconds of listing at 5 requests a second."""
+"""Entries between two checkpoints of an export: 25 seconds of listing at 2 requests a second."""
 
 _ERROR_MEMBERS = frozenset({"errors", "cl-errors"})
 _REASONS = {
@@ -288,7 +289,8 @@ def read_entries(run: dict[str, Any], exported: dict[str, Any]) -> list[dict[str
         )
     rows.sort(key=lambda row: row.key.encode())
     bucket = destination.bucket if destination else next(iter(buckets), "")
-    return write_shards(import_run, bucket, _pages(rows), place=exported["dataset_arn"])
+    images_per_s = COPIED_PER_S if destination else INSPECTED_PER_S
+    return write_shards(import_run, bucket, _pages(rows), place=exported["dataset_arn"], images_per_s=images_per_s)
 
 
 def read_row(data: bytes, number: int, destination: S3FolderLocation | None) -> tuple[S3Uri | None, _Row]:

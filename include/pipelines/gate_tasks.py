@@ -18,6 +18,7 @@ from include.pipelines.registration_group import BEGIN, PLAN
 from include.pipelines.reporting import question_of
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
+from include.rekognition.pool import CALLING_SLOTS, in_pool
 
 CHECK_GATE = "check_gate"
 APPROVE = "approve"
@@ -65,7 +66,9 @@ def open_gate(run: XComArg, built: XComArg, plan: XComArg, split: XComArg | None
     # Templates name tasks by their whole ids, and these start with the group that the tasks are in.
     group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
     asked = f"ti.xcom_pull(task_ids='{group}{CHECK_GATE}', key='{QUESTION_KEY}')"
-    gate = task.branch(task_id=CHECK_GATE, doc_md=cleandoc(pass_gate.__doc__ or ""))(pass_gate)(
+    gate = task.branch(task_id=CHECK_GATE, doc_md=cleandoc(pass_gate.__doc__ or ""), **in_pool(CALLING_SLOTS))(
+        pass_gate
+    )(
         run,  # type: ignore[arg-type]
         built,  # type: ignore[arg-type]
         plan,  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ from include.pipelines.access import AccessCheck, raise_on_failure
 from include.pipelines.annotation_rows import AnnotationRows, Row
 from include.pipelines.requests import AccessNeeds, GroundTruthRequest
 from include.pipelines.runs import ImportRun, rekognition_hook, s3_session
+from include.pipelines.shard_size import COPIED_PER_S, INSPECTED_PER_S
 from include.pipelines.shards import write_shards
 from include.pipelines.steps import Progress, step
 
@@ -77,8 +78,9 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
             raise ManifestError(code, f"{code.message} {annotations} names no image.", "Check the annotations.")
         _find_images(import_run, source, request, rows)
         bucket = _bucket(import_run, request, rows, annotations)
-        shards = write_shards(import_run, bucket, rows.pages(), place=str(annotations))
         copies = _write_copies(import_run, rows)
+        images_per_s = COPIED_PER_S if copies else INSPECTED_PER_S
+        shards = write_shards(import_run, bucket, rows.pages(), place=str(annotations), images_per_s=images_per_s)
     return [{**shard, "copies": copies} for shard in shards]
 
 

@@ -20,6 +20,7 @@ from include.pipelines.registration import PLAN_KEY, plan_registration
 from include.pipelines.registration_group import PLAN, RECONCILE, register
 from include.pipelines.start import check_access, validate_request
 from include.pipelines.summaries import summarize
+from include.rekognition.pool import CALLING_SLOTS, LISTING_SLOTS, WAITING_SLOTS, in_pool
 
 PUBLISH = "publish_snapshot"
 
@@ -30,7 +31,7 @@ def start_import(source: str) -> tuple[XComArg, XComArg]:
     :param source: the tag of its request, such as ``s3_folder``
     """
     run = task_of(validate_request)(source)
-    return run, task_of(check_access)(run)
+    return run, task_of(check_access, **in_pool(CALLING_SLOTS))(run)
 
 
 def finish_import(run: XComArg, shards: XComArg, dataset_types: Sequence[DatasetType]) -> None:
@@ -40,7 +41,7 @@ def finish_import(run: XComArg, shards: XComArg, dataset_types: Sequence[Dataset
     :param dataset_types: that a run may be for; with both, a run of one skips the tasks of the other
     """
     inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
-    divided = task_of(divide_images, multiple_outputs=True)(run, inspected)
+    divided = task_of(divide_images, multiple_outputs=True, **in_pool(CALLING_SLOTS))(run, inspected)
     chosen = divided
     if len(dataset_types) > 1:
         chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
@@ -53,7 +54,7 @@ def finish_import(run: XComArg, shards: XComArg, dataset_types: Sequence[Dataset
                 of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"]
             )
     if len(dataset_types) > 1:
-        published["train"] >> task_of(distribute_entries)(run)
+        published["train"] >> task_of(distribute_entries, **in_pool(WAITING_SLOTS))(run)
 
 
 def dataset_group(dataset_type: DatasetType) -> TaskGroup:
@@ -78,10 +79,10 @@ def finish_dataset(
     """
     built = task_of(build_manifest)(run, shards)
     validated = task_of(validate_manifest)(run, built)
-    plan = task_of(plan_registration, task_id=PLAN)(run, built)
+    plan = task_of(plan_registration, task_id=PLAN, **in_pool(LISTING_SLOTS))(run, built)
     gate, approved = open_gate(run, built, plan, split)
     begun, written, restored = register(run, built, plan, dataset_type.upper())
-    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule=ONE_WAY)(
+    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule=ONE_WAY, **in_pool(CALLING_SLOTS))(
         run,
         built,
         plan,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain, islice
@@ -34,6 +34,7 @@ from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload
 from include.pipelines.access import AccessCheck, raise_on_failure
 from include.pipelines.requests import AccessNeeds, LocalComputerRequest
 from include.pipelines.runs import ImportRun
+from include.pipelines.shard_size import SENT_BYTES_PER_S, SENT_PER_S, cut, seconds_per_shard
 from include.pipelines.shards import write_shards
 from include.pipelines.steps import Progress, step
 
@@ -44,10 +45,12 @@ log = logging.getLogger(__name__)
 def stage_files(run: dict[str, Any]) -> dict[str, Any]:
     """Choose the destination, and look at every file of the local folder or the upload; nothing is sent yet.
 
-    Fails with TOO_MANY_IMAGES where an upload holds more than `max_images`.
+    The result has one shard of the files for each mapped task of the upload. Fails with TOO_MANY_IMAGES where an
+    upload holds more than `max_images`.
     """
     import_run = ImportRun.from_json(run)
     request = _request(import_run)
+    shard_s = seconds_per_shard()
     destination = _destination(import_run, request)
     if request.local_folder is not None:
         with LocalFolder(request.local_folder) as folder:
@@ -60,22 +63,28 @@ def stage_files(run: dict[str, Any]) -> dict[str, Any]:
         check_upload_size(files, request.max_images)
     uri = import_run.staged("files.jsonl")
     write_files(import_run.s3, uri, files)
+    works_s = [
+        0.0 if file.reason is not None else 1 / SENT_PER_S + file.size_bytes / SENT_BYTES_PER_S for file in files
+    ]
+    shards = [
+        {"shard": number, "start": start, "stop": stop} for number, (start, stop) in enumerate(cut(works_s, shard_s))
+    ]
     refused = Counter(str(file.reason) for file in files if file.reason is not None)
     counts = {"files": len(files), "images": len(files) - refused.total()}
     log.info("%s files, %s of them to be sent to %s; not sent: %s", *counts.values(), destination, dict(refused))
-    return {"staged": str(uri), "place": place, "destination": str(destination), **counts}
+    return {"staged": str(uri), "place": place, "destination": str(destination), "shards": shards, **counts}
 
 
 @step
-def upload_images(run: dict[str, Any], staged: dict[str, Any]) -> dict[str, Any]:
-    """Send the files in batches of 30, several batches at a time; what is there already is not sent again.
+def upload_images(run: dict[str, Any], staged: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
+    """Send the shard's files in batches of 30, several batches at a time; what is there already is not sent again.
 
     Nothing is overwritten. A task that was killed continues where it was when it is run again.
     """
     import_run = ImportRun.from_json(run)
     request = _request(import_run)
     destination = S3FolderLocation.parse(staged["destination"])
-    files = read_files(import_run.s3, S3Uri.parse(staged["staged"]))
+    files = read_files(import_run.s3, S3Uri.parse(staged["staged"]))[shard["start"] : shard["stop"]]
     wanted = [file for file in files if file.reason is None]
     progress = Progress("images sent", len(wanted))
     arrived = 0
@@ -94,13 +103,15 @@ def upload_images(run: dict[str, Any], staged: dict[str, Any]) -> dict[str, Any]
             send = partial(_upload(import_run, request).send, destination)
         sent = send_batches(send, wanted, on_sent=on_sent)
     done = [file for file in files if file.reason is not None] + sent
-    uri = import_run.staged("uploaded.jsonl")
+    uri = import_run.staged(f"uploaded/{shard['shard']:04}.jsonl")
     write_files(import_run.s3, uri, done)
-    return {"files": str(uri), "outcomes": dict(_ways(done))}
+    return {"shard": shard["shard"], "files": str(uri), "outcomes": dict(_ways(done))}
 
 
 @step
-def assign_labels(run: dict[str, Any], staged: dict[str, Any], uploaded: dict[str, Any]) -> list[dict[str, Any]]:
+def assign_labels(
+    run: dict[str, Any], staged: dict[str, Any], uploaded: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Label the images with the first folder that they were stored in, where that was asked for, and add them.
 
     The ledger holds them beside what the last snapshot of the dataset held, and every file that was not uploaded,
@@ -108,7 +119,7 @@ def assign_labels(run: dict[str, Any], staged: dict[str, Any], uploaded: dict[st
     """
     import_run = ImportRun.from_json(run)
     destination = S3FolderLocation.parse(staged["destination"])
-    files = read_files(import_run.s3, S3Uri.parse(uploaded["files"]))
+    files = [file for shard in uploaded for file in read_files(import_run.s3, S3Uri.parse(shard["files"]))]
     labelling = FolderLabelling(prefix=destination.prefix, automatic_labeling=_request(import_run).automatic_labeling)
     pages = map(labelling.open_ledger, sent_pages(files, destination.prefix))
     added = [row for page in pages for row in ledger_rows(page)]

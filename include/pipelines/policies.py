@@ -14,6 +14,7 @@ Statement = dict[str, Any]
 READ_BUCKET = ("s3:GetBucketAcl", "s3:GetBucketLocation", "s3:ListBucket")
 READ_OBJECTS = ("s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectVersion", "s3:GetObjectTagging")
 WRITE_OBJECTS = (*READ_OBJECTS, "s3:PutObject", "s3:AbortMultipartUpload")
+READ_ENCRYPTION = ("s3:GetEncryptionConfiguration",)
 READ_KEY = ("kms:Decrypt",)
 WRITE_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
 READ_VERSIONING = ("s3:GetBucketVersioning",)
@@ -27,8 +28,12 @@ DATASETS = (
     "rekognition:UpdateDatasetEntries",
     "rekognition:DistributeDatasetEntries",
     "rekognition:DeleteDataset",
-    "rekognition:TagResource",
 )
+READ_DATASETS = ("rekognition:DescribeDataset", "rekognition:ListDatasetEntries")
+READ_LABELING_JOBS = ("sagemaker:DescribeLabelingJob",)
+
+FOR_THE_SERVICE = frozenset({"s3:GetObjectAcl", "s3:GetObjectVersion", "s3:GetObjectTagging"})
+"""What only Rekognition does, with the rights of the caller."""
 
 
 def on_bucket(actions: Sequence[str], bucket: str, partition: str = "aws") -> Statement:
@@ -46,9 +51,23 @@ def on_key(actions: Sequence[str], key_arn: str) -> Statement:
     return _allow(actions, key_arn)
 
 
-def on_projects() -> Statement:
+def on_projects(actions: Sequence[str] = PROJECTS) -> Statement:
     """An IAM statement on Rekognition: the two project actions know no resource."""
-    return _allow(PROJECTS, "*")
+    return _allow(actions, "*")
+
+
+def on_datasets(actions: Sequence[str], project_arn: str) -> Statement:
+    """An IAM statement on a project and its datasets, whose ARNs begin with the project's.
+
+    :param project_arn: without the time of the project's creation, such as
+        ``arn:aws:rekognition:us-east-1:111122223333:project/alexa-devices``
+    """
+    return _allow(actions, f"{project_arn}/*")
+
+
+def on_resource(actions: Sequence[str], arn: str) -> Statement:
+    """An IAM statement on one resource."""
+    return _allow(actions, arn)
 
 
 def for_principal(statement: Statement, principal: str) -> Statement:

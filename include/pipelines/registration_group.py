@@ -20,6 +20,7 @@ from include.rekognition.operators import (
     RekognitionDeleteDatasetOperator,
     RekognitionUpdateDatasetEntriesOperator,
 )
+from include.rekognition.pool import CALLING_SLOTS, WAITING_SLOTS, in_pool
 
 PLAN = "plan_registration"
 """The task before the group."""
@@ -34,7 +35,14 @@ _FIRST_TASK = {
     "replace": "register.delete_dataset",
     "update": "register.update_entries",
 }
-_AWS: dict[str, Any] = {"aws_conn_id": "{{ params.aws_conn_id }}", "waiter_delay": 5, "wait_before_deferring": 15}
+# As often as `WAITING_SLOTS` says.
+_WAITER_DELAY_S = 5
+_AWS: dict[str, Any] = {
+    "aws_conn_id": "{{ params.aws_conn_id }}",
+    "waiter_delay": _WAITER_DELAY_S,
+    "wait_before_deferring": 15,
+    **in_pool(WAITING_SLOTS),
+}
 
 
 @step
@@ -62,7 +70,12 @@ def register(
     group = plan.operator.task_id.removesuffix(PLAN)  # type: ignore[attr-defined]
     planned = f"ti.xcom_pull(task_ids='{group}{BEGIN}', key='{PLAN_KEY}')"
     with TaskGroup("register", tooltip="Create, update or replace the dataset"):
-        first = task.branch(task_id="begin", doc_md=cleandoc(begin.__doc__ or ""), trigger_rule=ONE_WAY)(begin)(
+        first = task.branch(
+            task_id="begin",
+            doc_md=cleandoc(begin.__doc__ or ""),
+            trigger_rule=ONE_WAY,
+            **in_pool(CALLING_SLOTS),
+        )(begin)(
             run,  # type: ignore[arg-type]
             built,  # type: ignore[arg-type]
             plan,  # type: ignore[arg-type]
@@ -105,7 +118,9 @@ def register(
             doc_md="Send new and changed entries in batches, one after the other.",
             **_AWS,
         )
-        restore = task_of(restore_dataset, task_id="restore_dataset", trigger_rule="one_failed")(run)
+        restore = task_of(
+            restore_dataset, task_id="restore_dataset", trigger_rule="one_failed", **in_pool(CALLING_SLOTS)
+        )(run)
         first >> [delete_dataset, create_project, update_entries]
         delete_dataset >> create_project >> create_dataset
         [first, delete_dataset, create_project, create_dataset, update_entries] >> restore

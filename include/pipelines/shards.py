@@ -13,35 +13,48 @@ from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary,
 from include.custom_labels.quotas import MAX_LABELS, regional_quotas
 from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page
 from include.pipelines.runs import ImportRun
-
-IMAGES_PER_SHARD = 20_000
-"""Images that one mapped task inspects: about half a minute of work at 80 ms a request and 64 requests at a time."""
+from include.pipelines.shard_size import INSPECTED_PER_S, KNOWN_PER_S, MAX_SHARDS, seconds_per_shard
 
 log = logging.getLogger(__name__)
 
 
-def write_shards(run: ImportRun, bucket: str, pages: Iterable[LedgerPage], *, place: str) -> list[dict[str, Any]]:
+def write_shards(
+    run: ImportRun,
+    bucket: str,
+    pages: Iterable[LedgerPage],
+    *,
+    place: str,
+    images_per_s: float = INSPECTED_PER_S,
+) -> list[dict[str, Any]]:
     """Write the ledger in shards, and describe each of them for its mapped task.
 
     :param bucket: of the images
-    :param pages: in key order
+    :param pages: in key order; none is divided
     :param place: what is imported, for errors
+    :param images_per_s: how fast a mapped task is done with images of unknown size
     :raises ManifestError: there is no image, or there are more images or labels than a dataset may have
+    :raises RequestError: INVALID_SHARD_SECONDS
     """
+    shard_s = seconds_per_shard()
+    # With so many images in each, a dataset's images are never in more shards than Airflow can map over.
+    least = -(-_max_images(run) // MAX_SHARDS)
     summary = LedgerSummary()
+    work_s = 0.0
     shards: list[dict[str, Any]] = []
     with ExitStack() as open_tables:
         table: TableWriter | None = None
         for page in pages:
             summary.add(page)
-            if table is None or shards[-1]["images"] >= IMAGES_PER_SHARD:
+            if table is None or (work_s >= shard_s and shards[-1]["images"] >= least):
                 open_tables.close()
                 uri = run.staged(f"labelled/{len(shards):04}.parquet")
                 table = open_tables.enter_context(TableWriter(run.s3, uri, LEDGER_SCHEMA))
                 shards.append({"shard": len(shards), "bucket": bucket, "ledger": str(uri), "objects": 0, "images": 0})
+                work_s = 0.0
             append_ledger_page(table, page)
             shards[-1]["objects"] += len(page)
             shards[-1]["images"] += sum(state in IN_MANIFEST for state in page.states)
+            work_s += len(page) / KNOWN_PER_S + _unknown(page) / images_per_s
     _check_totals(run, summary, place)
     log.info(
         "%s labelled images with %s labels, %s without a label, in %s shards; %s objects are skipped or rejected.",
@@ -52,6 +65,16 @@ def write_shards(run: ImportRun, bucket: str, pages: Iterable[LedgerPage], *, pl
         f"{summary.objects - summary.in_manifest:,}",
     )
     return shards
+
+
+def _unknown(page: LedgerPage) -> int:
+    """Images whose size no earlier snapshot knows."""
+    return sum(state in IN_MANIFEST and not width for state, width in zip(page.states, page.widths, strict=True))
+
+
+def _max_images(run: ImportRun) -> int:
+    """What is going to be split is no more than what one dataset may have."""
+    return regional_quotas(run.region).images("TEST" if run.request.dataset_type == "test" else "TRAIN")
 
 
 def _check_totals(run: ImportRun, summary: LedgerSummary, place: str) -> None:
@@ -70,8 +93,7 @@ def _check_totals(run: ImportRun, summary: LedgerSummary, place: str) -> None:
             "Import a part of it, or join labels; for an S3 folder: a deeper folder, `exclude`, `label_aliases`.",
             labels=labels,
         )
-    # What is going to be split is no more than what one dataset may have.
-    limit = regional_quotas(run.region).images("TEST" if run.request.dataset_type == "test" else "TRAIN")
+    limit = _max_images(run)
     if images > limit:
         raise ManifestError(
             Code.ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM,

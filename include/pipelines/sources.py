@@ -12,6 +12,7 @@ from include.pipelines.division import choose_dataset
 from include.pipelines.import_tasks import dataset_group, finish_dataset, finish_import, start_import
 from include.pipelines.inspection import inspect_images
 from include.pipelines.policy import task_of
+from include.rekognition.pool import CALLING_SLOTS, LISTING_SLOTS, in_pool
 
 DatasetTypes = Sequence[DatasetType]
 
@@ -27,16 +28,18 @@ def s3_folder_tasks(dataset_types: DatasetTypes) -> None:
 def local_computer_tasks(dataset_types: DatasetTypes) -> None:
     """Stage, upload, label, and go on as every import."""
     run, access = start_import("local_computer")
-    staged = task_of(local_computer.stage_files)(run)
+    staged = task_of(local_computer.stage_files, multiple_outputs=True, **in_pool(LISTING_SLOTS))(run)
     access >> staged
-    uploaded = task_of(local_computer.upload_images)(run, staged)
-    finish_import(run, task_of(local_computer.assign_labels)(run, staged, uploaded), dataset_types)
+    uploaded = task_of(local_computer.upload_images).partial(run=run, staged=staged).expand(shard=staged["shards"])
+    finish_import(
+        run, task_of(local_computer.assign_labels, **in_pool(CALLING_SLOTS))(run, staged, uploaded), dataset_types
+    )
 
 
 def ground_truth_tasks(dataset_types: DatasetTypes) -> None:
     """Read annotations, bring their images, and go on as every import."""
     run, access = start_import("ground_truth")
-    shards = task_of(ground_truth.read_annotations)(run)
+    shards = task_of(ground_truth.read_annotations, **in_pool(CALLING_SLOTS))(run)
     access >> shards
     brought = task_of(ground_truth.copy_to_image_root).partial(run=run).expand(shard=shards)
     finish_import(run, brought, dataset_types)
@@ -45,7 +48,7 @@ def ground_truth_tasks(dataset_types: DatasetTypes) -> None:
 def existing_dataset_tasks(dataset_types: DatasetTypes) -> None:
     """Find the source; then a group of tasks for each type of dataset: export, bring images, and go on."""
     run, access = start_import("existing_dataset")
-    found = task_of(existing_dataset.find_source)(run)
+    found = task_of(existing_dataset.find_source, **in_pool(CALLING_SLOTS))(run)
     access >> found
     chosen = found
     if len(dataset_types) > 1:
@@ -57,7 +60,7 @@ def existing_dataset_tasks(dataset_types: DatasetTypes) -> None:
         with dataset_group(dataset_type):
             of_type = task_of(choose_dataset)(run, dataset_type)
             chosen >> of_type
-            exported = task_of(existing_dataset.export_entries)(of_type, found)
+            exported = task_of(existing_dataset.export_entries, **in_pool(LISTING_SLOTS))(of_type, found)
             entries = task_of(existing_dataset.read_entries)(of_type, exported)
             brought = task_of(existing_dataset.bring_images).partial(run=of_type).expand(shard=entries)
             inspected = task_of(inspect_images).partial(run=of_type).expand(shard=brought)

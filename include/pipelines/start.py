@@ -11,6 +11,7 @@ from airflow.sdk import get_current_context
 from include.pipelines.access import AccessCheck, Outcome, raise_on_failure
 from include.pipelines.requests import REQUEST_TYPES
 from include.pipelines.runs import ImportRun
+from include.pipelines.shard_size import seconds_per_shard
 from include.pipelines.steps import step
 from include.pipelines.summaries import render_access
 
@@ -25,7 +26,9 @@ def validate_request(source: str) -> dict[str, Any]:
     """Check the parameters, unknown ones included, and fix the time that the run is as of."""
     context = get_current_context()
     run = ImportRun.of(REQUEST_TYPES[source], context["params"], context)
-    run.workspace  # noqa: B018 (fails here, and not three tasks later, where it is not set)
+    # What is set wrong fails here, and not three tasks later.
+    run.workspace  # noqa: B018
+    seconds_per_shard()
     place = "the source as it was then" if run.is_past else "the source as it is"
     log.info("Import from %s as of %s: %s", source, run.as_of.isoformat(), place)
     return run.to_json()

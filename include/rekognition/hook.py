@@ -18,10 +18,9 @@ from include.rekognition.arns import project_name_of
 from include.rekognition.entry_batches import MAX_BATCH_SIZE_BYTES, EntryBatch, EntrySource, entry_batches
 from include.rekognition.errors import translated_errors, waiting_error
 from include.rekognition.pacing import RequestPacer
+from include.rekognition.pool import requests_per_s
 
-# Amazon Rekognition quotas: 5 transactions a second, operation, account and Region for every operation used here.
-REQUESTS_PER_S = 5
-# The pacer keeps one client within the quota, so what is left to the retries is the competition of other processes.
+# The pool and the pacer keep our tasks within the quota; what is left to the retries is the competition of others.
 # "standard" backs off exponentially with full jitter, up to 20 s a retry; ten attempts last about a minute.
 DEFAULT_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 10})
 PAGE_SIZE = 100
@@ -32,8 +31,9 @@ class RekognitionHook(AwsBaseHook):
     Interact with Amazon Rekognition.
 
     Provide thin wrapper around :external+boto3:py:class:`boto3.client("rekognition") <Rekognition.Client>`.
-    Requests are paced to 5 a second and operation, and retried with backoff and jitter when AWS throttles them
-    nevertheless. A ``config``, or ``config_kwargs`` in the connection, wins over the hook's own retry settings.
+    Requests are paced to the task's share of the pool `include.rekognition.pool.POOL`, or to 5 a second and operation
+    outside of it, and retried with backoff and jitter when AWS throttles them nevertheless. A ``config``, or
+    ``config_kwargs`` in the connection, wins over the hook's own retry settings.
 
     Additional arguments (such as ``aws_conn_id``) may be specified and
     are passed down to the underlying AwsBaseHook.
@@ -67,7 +67,7 @@ class RekognitionHook(AwsBaseHook):
         client: Any = super().get_client_type(region_name=region_name, config=config, deferrable=deferrable)
         # An async client only serves a waiter, which has its own delay, and must not be put to sleep.
         if not deferrable:
-            client.meta.events.register("before-send.rekognition", RequestPacer(REQUESTS_PER_S))
+            client.meta.events.register("before-send.rekognition", RequestPacer(requests_per_s()))
         return client
 
     def find_project(self, project_name: str) -> dict[str, Any] | None:

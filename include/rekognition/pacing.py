@@ -12,8 +12,8 @@ class RequestPacer:
     """
     botocore ``before-send`` handler that spaces the requests of each operation evenly.
 
-    Retries are sends too, therefore they are paced as well. It is shared by the threads of one client. Other
-    processes that use the same account know nothing of it: what they take away shows as throttling, and botocore's
+    Retries are sends too, therefore they are paced as well. It is shared by the threads of one client; tasks share
+    the quota by their pool (`include.rekognition.pool`). What others take away shows as throttling, and botocore's
     retries with backoff and jitter deal with that.
 
     :param requests_per_s: Requests a second and operation.

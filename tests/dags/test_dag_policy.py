@@ -11,6 +11,7 @@ import pytest
 from include.pipelines.dataset_files import DATASETS
 from include.pipelines.requests import S3FolderRequest, form
 from include.pipelines.steps import step
+from include.rekognition.pool import POOL, POOL_SLOTS, SLOTS_PER_REQUEST_S
 from tests.fixtures.airflow_database import DAGS
 
 IMPORTS = {"import_existing_dataset", "import_ground_truth", "import_local_computer", "import_s3_folder"}
@@ -52,6 +53,41 @@ def test_policy(dags: dict[str, Any], dag_id: str) -> None:
         is_question = task.task_id.endswith(".approve")
         assert task.retries == (0 if is_question else 2), task.task_id
         assert (task.response_timeout if is_question else task.execution_timeout) is not None, task.task_id
+
+
+OF_DATASET = {
+    "plan_registration": 20,
+    "check_gate": 10,
+    "register.begin": 10,
+    "register.delete_dataset": 2,
+    "register.create_project": 2,
+    "register.create_dataset": 2,
+    "register.update_entries": 2,
+    "register.restore_dataset": 10,
+    "reconcile": 10,
+}
+"""Slots of the tasks that every dataset has."""
+OF_SOURCE = {
+    "import_s3_folder": {"divide_images": 10, "distribute_entries": 2},
+    "import_local_computer": {"stage_files": 20, "assign_labels": 10, "divide_images": 10, "distribute_entries": 2},
+    "import_ground_truth": {"read_annotations": 10, "divide_images": 10, "distribute_entries": 2},
+    "import_existing_dataset": {"find_source": 10, "train.export_entries": 20, "test.export_entries": 20},
+}
+
+
+@pytest.mark.parametrize("dag_id", sorted(IMPORTS))
+def test_tasks_that_call_rekognition_share_its_quota_and_no_others_do(dags: dict[str, Any], dag_id: str) -> None:
+    """That no others call it is seen by whole runs: `tests/fixtures/airflow_database.py`."""
+    pooled = {task.task_id: task.pool_slots for task in dags[dag_id].tasks if task.pool == POOL}
+    of_datasets = {f"{kind}.{name}": slots for kind in ("train", "test") for name, slots in OF_DATASET.items()}
+    assert pooled == {"check_access": 10, **OF_SOURCE[dag_id], **of_datasets}
+    assert max(pooled.values()) <= POOL_SLOTS
+    assert {task.pool for task in dags[dag_id].tasks} == {POOL, "default_pool"}
+
+
+def test_a_deferred_task_asks_no_more_often_than_its_slots_say(dags: dict[str, Any]) -> None:
+    task = dags["import_s3_folder"].get_task("train.register.create_dataset")
+    assert task.pool_slots / SLOTS_PER_REQUEST_S >= 1 / task.waiter_delay
 
 
 @pytest.mark.parametrize("dag_id", sorted(IMPORTS))

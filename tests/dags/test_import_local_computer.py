@@ -95,5 +95,5 @@ def test_a_browsers_upload_begins_a_dataset(place: Place, run_dag: RunDag, retur
     assert run.state == "success"
     head = f"s3://{place.workspace}/custom-labels/images/{place.project}/train/"
     assert place.entries() == {f"{head}echo/a.png": "echo", f"{head}loose.png": None}
-    assert return_value(run, "upload_images")["outcomes"] == {"copied": 2}
+    assert return_value(run, "upload_images", 0)["outcomes"] == {"copied": 2}
     assert return_value(run, "train.summarize")["states"] == {"registered": 1, "unlabelled": 1}

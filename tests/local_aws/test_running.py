@@ -261,6 +261,17 @@ def test_loopback_and_nothing_else(local_aws: LocalAws) -> None:
         assert answer.status_code >= 400, port
 
 
+def test_another_address_is_for_the_two_services_alone(tmp_path: Path) -> None:
+    require_weed()
+    ports = free_ports()
+    with running_local_aws(tmp_path, "--listen", "0.0.0.0", ports=ports) as services:
+        found = listeners(services.pid)
+    # SeaweedFS binds S3's gRPC with S3.
+    served = {*ports, ServerPorts(s3=ports[0]).inner["s3.port.grpc"]}
+    assert {port for port, address in found.items() if address in {"0.0.0.0", "::"}} == served
+    assert {address for port, address in found.items() if port not in served} == {"127.0.0.1"}
+
+
 def test_the_ready_line(local_aws: LocalAws) -> None:
     expected = f"ready s3={local_aws.s3_endpoint} rekognition={local_aws.rekognition_endpoint}"
     assert local_aws.ready_line == expected

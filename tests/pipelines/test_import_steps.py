@@ -143,7 +143,8 @@ def test_each_kind_of_object_ends_in_its_state(place: Place) -> None:
 def test_shards_are_cut_by_images_and_lose_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.put(*(f"alexa-devices/label-{number % 3}/{number}.png" for number in range(7)))
     whole = Steps(place).built()
-    monkeypatch.setattr(sharding, "IMAGES_PER_SHARD", 1)
+    monkeypatch.setenv("AIRFLOW_VAR_CUSTOM_LABELS_SHARD_SECONDS", "0.001")
+    monkeypatch.setattr(sharding, "MAX_SHARDS", 250_000)
     monkeypatch.setattr("include.object_store.tables.PAGE_ROWS", 2)
     steps = Steps(place)
     shards = steps.labelled()

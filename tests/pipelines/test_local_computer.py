@@ -89,7 +89,7 @@ class Steps:
 
     def labelled(self) -> list[dict[str, Any]]:
         self.staged = work(stage_files, self.run)
-        uploaded = work(upload_images, self.run, self.staged)
+        uploaded = [work(upload_images, self.run, self.staged, shard) for shard in self.staged["shards"]]
         shards: list[dict[str, Any]] = work(assign_labels, self.run, self.staged, uploaded)
         return shards
 
@@ -245,10 +245,23 @@ def test_a_step_that_is_run_again_continues(place: Place, tmp_path: Path) -> Non
     fill(tmp_path, "a.png", "b.png")
     steps = Steps(place, local_folder=str(tmp_path))
     staged = work(stage_files, steps.run)
-    assert work(upload_images, steps.run, staged)["outcomes"] == {"uploaded": 2}
-    again = work(upload_images, steps.run, staged)
+    (shard,) = staged["shards"]
+    assert work(upload_images, steps.run, staged, shard)["outcomes"] == {"uploaded": 2}
+    again = work(upload_images, steps.run, staged, shard)
     assert again["outcomes"] == {"already there": 2}
-    assert len(work(assign_labels, steps.run, staged, again)) == 1
+    assert len(work(assign_labels, steps.run, staged, [again])) == 1
+
+
+@pytest.mark.integration
+def test_an_upload_is_cut_into_shards_that_lose_nothing(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, *(f"echo/{number}.png" for number in range(5)), "echo/notes.txt")
+    monkeypatch.setenv("AIRFLOW_VAR_CUSTOM_LABELS_SHARD_SECONDS", "0.03")
+    steps = Steps(place, local_folder=str(tmp_path))
+    ledger = steps.ledger()
+    assert [shard["stop"] - shard["start"] for shard in steps.staged["shards"]] == [2, 2, 2]
+    assert sorted(key.rpartition("/")[2] for key in ledger) == [*(f"{number}.png" for number in range(5)), "notes.txt"]
 
 
 @pytest.mark.integration

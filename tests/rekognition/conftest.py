@@ -43,5 +43,5 @@ def rekognition(monkeypatch: pytest.MonkeyPatch) -> ScriptedRekognition:
 
     monkeypatch.setattr(RekognitionHook, "get_client_type", get_client_type)
     # The pace has its own tests; here it would only make the others slow.
-    monkeypatch.setattr("include.rekognition.hook.REQUESTS_PER_S", 10_000)
+    monkeypatch.setattr("include.rekognition.hook.requests_per_s", lambda: 10_000.0)
     return service
