@@ -43,6 +43,11 @@ def contradiction(key: str, image_format: ImageFormat) -> str:
     return f"named .{extension}, content is {image_format}"
 
 
+def unread(page: LedgerPage) -> list[bool]:
+    """Which rows are images whose bytes have to be looked at; what an earlier import inspected has its size already."""
+    return [state in IN_MANIFEST and not width for state, width in zip(page.states, page.widths, strict=True)]
+
+
 def inspect(page: LedgerPage, outcomes: Sequence[ImageHeader | NotAnImage | None]) -> LedgerPage:
     """Move the rows on by what was read of them.
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from include.custom_labels.images import inspect
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
+from include.custom_labels.images import inspect, unread
+from include.custom_labels.ledger import LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
 from include.object_store.probing import probe_headers
 from include.object_store.tables import read_ledger, write_ledger
@@ -20,16 +20,19 @@ log = logging.getLogger(__name__)
 @step
 def inspect_images(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
     """Read format and size of each image from its first bytes, and quarantine what Rekognition would not read."""
+    described = {"shard": shard["shard"], "bucket": shard["bucket"]}
+    if not shard["unread"]:
+        log.info("Shard %s: nothing has to be read of %s images.", shard["shard"], f"{shard['images']:,}")
+        return {**described, "ledger": shard["ledger"]}
     import_run = ImportRun.from_json(run)
     bucket = shard["bucket"]
-    progress = Progress("images inspected", shard["images"])
+    progress = Progress("images inspected", shard["unread"])
     summary = LedgerSummary()
 
     def inspected() -> Iterator[LedgerPage]:
         done = 0
         for page in read_ledger(import_run.s3, S3Uri.parse(shard["ledger"])):
-            # What an earlier import inspected has its size already.
-            wanted = [state in IN_MANIFEST and not width for state, width in zip(page.states, page.widths, strict=True)]
+            wanted = unread(page)
             outcomes = probe_headers(import_run.s3, bucket, page.objects, wanted=wanted)
             moved = inspect(page, outcomes)
             summary.add(moved)
@@ -40,10 +43,4 @@ def inspect_images(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]
     stored = write_ledger(import_run.s3, import_run.staged(f"inspected/{shard['shard']:04}.parquet"), inspected())
     states = {str(state): count for state, count in summary.states.items()}
     log.info("Shard %s: %s", shard["shard"], states)
-    return {
-        "shard": shard["shard"],
-        "bucket": bucket,
-        "ledger": str(stored.uri),
-        "objects": summary.objects,
-        "states": states,
-    }
+    return {**described, "ledger": str(stored.uri)}

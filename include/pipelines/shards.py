@@ -9,6 +9,7 @@ from typing import Any
 
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
+from include.custom_labels.images import unread
 from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary, State
 from include.custom_labels.quotas import MAX_LABELS, regional_quotas
 from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page
@@ -49,12 +50,15 @@ def write_shards(
                 open_tables.close()
                 uri = run.staged(f"labelled/{len(shards):04}.parquet")
                 table = open_tables.enter_context(TableWriter(run.s3, uri, LEDGER_SCHEMA))
-                shards.append({"shard": len(shards), "bucket": bucket, "ledger": str(uri), "objects": 0, "images": 0})
+                counts = {"objects": 0, "images": 0, "unread": 0}
+                shards.append({"shard": len(shards), "bucket": bucket, "ledger": str(uri), **counts})
                 work_s = 0.0
+            unknown = sum(unread(page))
             append_ledger_page(table, page)
             shards[-1]["objects"] += len(page)
             shards[-1]["images"] += sum(state in IN_MANIFEST for state in page.states)
-            work_s += len(page) / KNOWN_PER_S + _unknown(page) / images_per_s
+            shards[-1]["unread"] += unknown
+            work_s += len(page) / KNOWN_PER_S + unknown / images_per_s
     _check_totals(run, summary, place)
     log.info(
         "%s labelled images with %s labels, %s without a label, in %s shards; %s objects are skipped or rejected.",
@@ -65,11 +69,6 @@ def write_shards(
         f"{summary.objects - summary.in_manifest:,}",
     )
     return shards
-
-
-def _unknown(page: LedgerPage) -> int:
-    """Images whose size no earlier snapshot knows."""
-    return sum(state in IN_MANIFEST and not width for state, width in zip(page.states, page.widths, strict=True))
 
 
 def _max_images(run: ImportRun) -> int:

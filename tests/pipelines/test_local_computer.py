@@ -282,9 +282,11 @@ def test_images_of_known_size_are_not_read_again(place: Place) -> None:
     )
     session = ImportRun.from_json(run).s3
     write_ledger(session, ledger, [page])
-    shard = {"shard": 0, "bucket": place.images, "ledger": str(ledger), "objects": 2, "images": 2}
+    shard = {"shard": 0, "bucket": place.images, "ledger": str(ledger), "images": 2, "unread": 1}
     (inspected,) = read_ledger(session, S3Uri.parse(work(inspect_images, run, shard)["ledger"]))
     # Read, the first would be CHANGED: its ETag is not what S3 has.
     assert inspected.states == page.states
     assert inspected.details == ["kept", ""]
     assert inspected.widths == [640, 64]
+    # Where nothing has to be read, the ledger is handed on as it is.
+    assert work(inspect_images, run, shard | {"unread": 0})["ledger"] == str(ledger)
