@@ -99,10 +99,10 @@ function UploadForm({ session }: { session: Session }) {
           </ul>
         </>
       )}
-      {upload.error !== null && <ProblemNote error={upload.error} onRetry={upload.send} />}
-      {start.error && <ProblemNote error={start.error} onRetry={() => start.mutate()} />}
       {queue.length > 0 && (
         <footer className="upload-actions">
+          {upload.error !== null && <ProblemNote error={upload.error} onRetry={upload.send} />}
+          {start.error && <ProblemNote error={start.error} onRetry={() => start.mutate()} />}
           <p role="status">{statusText(sent, waiting, failed, isSending)}</p>
           {waiting > 0 && (
             <Button look="primary" icon="upload" disabled={isSending} onClick={upload.send}>
