@@ -64,7 +64,11 @@ def docker_engine() -> Iterator[str]:
         except subprocess.TimeoutExpired:
             engine.kill()
             engine.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        # The engine leaves the network namespace of the host mounted there.
+        namespace = folder / "exec" / "netns" / "default"
+        if namespace.exists():
+            subprocess.run(["umount", str(namespace)], check=True)
+        shutil.rmtree(folder)
 
 
 def _answers(host: str) -> bool:
