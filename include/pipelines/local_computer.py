@@ -76,6 +76,13 @@ def stage_files(run: dict[str, Any]) -> dict[str, Any]:
 
 
 @step
+def divide_files(staged: dict[str, Any]) -> list[dict[str, Any]]:
+    """The shards of the staged files, one for each mapped task: Airflow maps over the whole of what a task returns."""
+    shards: list[dict[str, Any]] = staged["shards"]
+    return shards
+
+
+@step
 def upload_images(run: dict[str, Any], staged: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
     """Send the shard's files in batches of 30, several batches at a time; what is there already is not sent again.
 
