@@ -15,8 +15,8 @@ dataset, or begins one with them. They come from a browser (`upload_id`) or from
 
 1. **validate_request**, **check_access**: nothing is read or written before both pass.
 2. **stage_files**: every file is looked at and hashed; what cannot be imported is in the ledger, with a reason.
-3. **divide_files**, **upload_images** (mapped): batches of 30. Nothing is overwritten, no content is sent twice, and a task that was killed
-   continues where it was.
+3. **divide_files**, **upload_images** (mapped): batches of 30. Nothing is overwritten, no content is sent twice, and a
+   task that was killed continues where it was.
 4. **assign_labels**: no labels by default; with `automatic_labeling` the first folder that an image is stored in.
 5. From **inspect_images** to **summarize** as in every import; what the dataset held before stays as it is.
 
