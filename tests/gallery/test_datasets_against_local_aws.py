@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from demo.processes import wait_until
 from include.custom_labels.history import image_id
 from include.gallery import live_entries
 from include.gallery.datasets import Datasets
@@ -131,6 +132,8 @@ def test_entries_of_the_service_and_what_is_saved_into_it(
     services.update(arn, entry("c.png", "spot", bucket=place.images))
     assert datasets.page(name).freshness.state in ("behind", "reading", "current")
     datasets.live(name).ensure_current(20)
+    # What was shown before is shown until the new index is made.
+    assert wait_until(lambda: datasets.page(name).freshness.state == "current", deadline_s=20, interval_s=0.1)
     assert labels(datasets, name) == {"a.png": ["echo"], "b.png": ["dot"], "c.png": ["spot"]}
     assert services.listings == 2
     id = image_id(f"s3://{place.images}/b.png")
