@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Final
 
 from include.custom_labels.coco_export import ExportedImage, coco_chunks
 from include.custom_labels.ledger import LedgerRow, ledger_rows
 from include.custom_labels.line_contents import LineContents
+from include.gallery.messages import DownloadKind
 from include.object_store.session import S3Session
 from include.object_store.snapshots import SnapshotFolder
 from include.object_store.streams import read_chunks, read_lines
 from include.object_store.tables import PARQUET, read_ledger
-
-DownloadKind = Literal["manifest", "ledger.parquet", "ledger.csv", "coco.json"]
 
 MEDIA_TYPES: Final[dict[DownloadKind, str]] = {
     "manifest": "application/jsonlines",

@@ -24,8 +24,8 @@ from starlette.datastructures import Headers, MutableHeaders
 
 from include.custom_labels.errors import CustomLabelsError, RequestError
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
-from include.gallery.answers import refuse
 from include.gallery.lazy_app import AsgiApp, Receive, Scope, Send
+from include.gallery.problems import refuse
 from include.gallery.services import Rights
 
 MAX_JSON_BYTES: Final = 16 * 1024 * 1024

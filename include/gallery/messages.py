@@ -30,6 +30,7 @@ LabelName = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"
 Pixels = Annotated[float, msgspec.Meta(ge=-10_000, le=10_000)]
 DatasetType = Literal["train", "test"]
 Change = Literal["added", "removed", "changed", "relabelled"]
+DownloadKind = Literal["manifest", "ledger.parquet", "ledger.csv", "coco.json"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -387,6 +388,13 @@ class Statistics(Message, frozen=True, kw_only=True):
     unlabelled: int
     sizes: list[Bin]
     unknown_sizes: int
+
+
+class Download(Demand, frozen=True, kw_only=True):
+    """``GET …/downloads/{kind}?snapshot=…``: a file of the snapshot that is shown, as a stream."""
+
+    kind: DownloadKind
+    snapshot: str = ""
 
 
 # Edits and saves

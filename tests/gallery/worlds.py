@@ -21,9 +21,9 @@ from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, LedgerSummary, 
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.reasons import Reason
 from include.gallery.addresses import SampleAddress
-from include.gallery.answers import refuse
 from include.gallery.datasets import Datasets
 from include.gallery.messages import ImportSource, RunPage
+from include.gallery.problems import refuse
 from include.gallery.routes import comparison, datasets, downloads, images, runs
 from include.gallery.services import DatasetState, Rights, ServiceDataset, ServiceProject
 from include.gallery.snapshots import DatasetName

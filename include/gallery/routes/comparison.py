@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from include.gallery.answers import SNAPSHOT_ID, ProjectName, answer, page_of
+from include.gallery.answers import answer
 from include.gallery.datasets import Datasets
 from include.gallery.messages import Change, DatasetType
+from include.gallery.parameters import ProjectName, SnapshotId, SnapshotIdOrNone, page_of
 from include.gallery.services import Rights
 from include.gallery.snapshots import DatasetName
 
@@ -23,8 +24,8 @@ def router(datasets: Datasets, rights: Rights) -> APIRouter:
         project: ProjectName,
         dataset_type: DatasetType,
         request: Request,
-        after: Annotated[str, Query(pattern=SNAPSHOT_ID)],
-        before: Annotated[str, Query(pattern=rf"^$|{SNAPSHOT_ID}")] = "",
+        after: SnapshotId,
+        before: SnapshotIdOrNone = "",
         change: Annotated[list[Change] | None, Query()] = None,
         key: Annotated[str, Query(max_length=1024)] = "",
     ) -> Response:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from include.gallery.answers import SNAPSHOT_ID, ProjectName, answer
+from include.gallery.answers import answer
 from include.gallery.datasets import Datasets
 from include.gallery.messages import DatasetType
+from include.gallery.parameters import ProjectName, SnapshotIdOrNone
 from include.gallery.services import Rights
 from include.gallery.snapshots import DatasetName
-
-SnapshotId = Annotated[str, Query(pattern=rf"^$|{SNAPSHOT_ID}")]
 
 
 def router(datasets: Datasets, rights: Rights) -> APIRouter:
@@ -25,7 +22,7 @@ def router(datasets: Datasets, rights: Rights) -> APIRouter:
         return answer(datasets.projects())
 
     @routes.get("/datasets/{project}/{dataset_type}")
-    def dataset(project: ProjectName, dataset_type: DatasetType, snapshot: SnapshotId = "") -> Response:
+    def dataset(project: ProjectName, dataset_type: DatasetType, snapshot: SnapshotIdOrNone = "") -> Response:
         return answer(datasets.page(DatasetName(project=project, dataset_type=dataset_type), snapshot))
 
     return routes

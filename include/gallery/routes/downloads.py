@@ -7,11 +7,10 @@ from itertools import chain
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 
-from include.gallery.answers import ProjectName
 from include.gallery.datasets import Datasets
-from include.gallery.downloads import MEDIA_TYPES, DownloadKind, read_download
-from include.gallery.messages import DatasetType
-from include.gallery.routes.datasets import SnapshotId
+from include.gallery.downloads import MEDIA_TYPES, read_download
+from include.gallery.messages import DatasetType, DownloadKind
+from include.gallery.parameters import ProjectName, SnapshotIdOrNone
 from include.gallery.services import Rights
 from include.gallery.snapshots import DatasetName
 
@@ -22,7 +21,7 @@ def router(datasets: Datasets, rights: Rights) -> APIRouter:
 
     @routes.get("/downloads/{kind}")
     def download(
-        project: ProjectName, dataset_type: DatasetType, kind: DownloadKind, snapshot: SnapshotId = ""
+        project: ProjectName, dataset_type: DatasetType, kind: DownloadKind, snapshot: SnapshotIdOrNone = ""
     ) -> StreamingResponse:
         name = DatasetName(project=project, dataset_type=dataset_type)
         folder, facts = datasets.snapshot_shown(name, snapshot)

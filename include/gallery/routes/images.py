@@ -11,10 +11,11 @@ from fastapi.responses import Response
 from include.custom_labels.errors import AccessError, ManifestError
 from include.custom_labels.manifest import parse_line
 from include.custom_labels.reasons import Reason
-from include.gallery.answers import ImageId, ProjectName, answer, page_of, view_of
+from include.gallery.answers import answer
 from include.gallery.catalog import CatalogImage, seen_of
 from include.gallery.datasets import Datasets
 from include.gallery.messages import Box, DatasetType, ImageIds, ImagePage, Images, View
+from include.gallery.parameters import ImageId, ProjectName, page_of, view_of
 from include.gallery.services import Rights
 from include.gallery.snapshots import DatasetName
 from include.gallery.views import view_ids

@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from include.custom_labels.errors import RequestError
-from include.gallery.answers import ImageId, ProjectName
 from include.gallery.messages import DatasetType
-from include.gallery.parameters import SnapshotIdOrNone
+from include.gallery.parameters import ImageId, ProjectName, SnapshotIdOrNone
 from include.gallery.pictures import ImagePlace, ImagePlaces, Kind, Picture, Pictures
 from include.gallery.services import Rights
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from include.gallery.answers import ProjectName, answer
+from include.gallery.answers import answer
 from include.gallery.guard import WriteLimits
 from include.gallery.messages import DatasetType, SaveDemand
-from include.gallery.parameters import SaveId
-from include.gallery.problems import read_demand
+from include.gallery.parameters import ProjectName, SaveId, read_demand
 from include.gallery.saves import Saves
 from include.gallery.services import Rights
 from include.gallery.snapshots import DatasetName

@@ -11,9 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from include.gallery.answers import answer
 from include.gallery.guard import WriteLimits
 from include.gallery.messages import Upload, UploadDemand
-from include.gallery.parameters import ImageNumber, UploadId
+from include.gallery.parameters import ImageNumber, UploadId, read_demand
 from include.gallery.pictures import Pictures
-from include.gallery.problems import read_demand
 from include.gallery.services import Rights, Services
 from include.gallery.uploads import Uploads, check_folder, check_image, new_upload_id, not_an_image
 

@@ -278,6 +278,16 @@ export interface SnapshotCard {
   run: RunLink | null;
 }
 /**
+ * ``GET …/downloads/{kind}?snapshot=…``: a file of the snapshot that is shown, as a stream.
+ *
+ * This interface was referenced by `Messages`'s JSON-Schema
+ * via the `definition` "Download".
+ */
+export interface Download {
+  kind: "coco.json" | "ledger.csv" | "ledger.parquet" | "manifest";
+  snapshot?: string;
+}
+/**
  * What a run would do to a dataset, once a person approves.
  *
  *     :ivar task_id: that waits, for Airflow's own ``hitlDetails``

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { address } from "../api/client";
-import type { DatasetPage, ImageRow, View } from "../api/messages";
+import type { DatasetPage, Download, ImageRow, View } from "../api/messages";
 import { datasetPath, datasetQuery, imagesQuery, type DatasetName } from "../api/queries";
 import { CountToggles } from "../facts/CountToggles";
 import { KeyField } from "../facts/KeyField";
@@ -236,12 +236,12 @@ function Reasons({
   );
 }
 
-const DOWNLOADS = [
+const DOWNLOADS: readonly (readonly [Download["kind"], title: string, hint: string])[] = [
   ["manifest", "Manifest", "As Rekognition and SageMaker Ground Truth read it"],
   ["ledger.csv", "Ledger as CSV", "For spreadsheets"],
   ["ledger.parquet", "Ledger as Parquet", "For Athena, DuckDB and data frames"],
-  ["coco", "COCO", "Images, labels and boxes as JSON"],
-] as const;
+  ["coco.json", "COCO", "Images, labels and boxes as JSON"],
+];
 
 function Downloads({ name, dataset }: { name: DatasetName; dataset: DatasetPage }) {
   const snapshot = dataset.snapshot_id;
