@@ -36,6 +36,7 @@ from botocore.config import Config
 from PIL import Image
 
 from bench.postgresql import postgresql
+from demo.processes import wait_until
 from demo.settings import ACCESS_KEY, PROJECT_ROOT, REGION, SECRET_KEY
 
 TICK = timedelta(seconds=4)
@@ -118,11 +119,8 @@ def copied_project(folder: Path) -> Path:
 
 
 def wait_for(condition: Callable[[], bool], deadline_s: float, what: str) -> None:
-    give_up = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > give_up:
-            raise RuntimeError(f"{what}: not within {deadline_s:.0f} s")
-        time.sleep(0.5)
+    if not wait_until(condition, deadline_s=deadline_s, interval_s=0.5):
+        raise RuntimeError(f"{what}: not within {deadline_s:.0f} s")
 
 
 def until(moment: datetime) -> None:

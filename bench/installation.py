@@ -6,11 +6,9 @@ import base64
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.postgresql import postgresql
 from demo.airflow_api import AirflowApi, unhealthy_components
 from demo.processes import Process, ProcessRegistry, wait_until
 from demo.services import forget_aws_settings
@@ -26,7 +25,6 @@ from demo.settings import PROJECT_ROOT
 HOST = "127.0.0.1"
 ADMIN = "admin"
 _SCRIPTS = Path(sys.executable).parent
-_DATABASE_USER = "airflow"
 _START_DEADLINE_S = 240.0
 
 # A worker that dies is noticed after 20 seconds in place of five minutes (docs/deploy/compose.md).
@@ -34,15 +32,6 @@ QUICK_RECOVERY = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
 }
-
-
-def postgres_programs() -> Path | None:
-    """The folder of PostgreSQL's server programs, which Debian keeps off the PATH."""
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).resolve().parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    return versions[-1].parent if versions else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +78,30 @@ def running_installation(
     :param settings: of Airflow, as environment variables
     :raises RuntimeError: something did not start; the message has the end of its log
     """
+    with (
+        postgresql() as database,
+        _services(folder, database, workers, connection, variables, settings) as installation,
+    ):
+        yield installation
+
+
+@contextmanager
+def _services(
+    folder: Path,
+    database: str,
+    workers: int,
+    connection: str,
+    variables: Mapping[str, str],
+    settings: Mapping[str, str],
+) -> Iterator[Installation]:
+    """Redis, Airflow's services and the workers; ``database`` is SQLAlchemy's address."""
     registry = ProcessRegistry(folder)
-    # Not below `folder`, which PostgreSQL's own user may not be able to enter.
-    data = Path(tempfile.mkdtemp(prefix="custom-labels-postgres-"))
-    ports = dict(zip(("postgres", "redis", "airflow"), _free_ports(3), strict=True))
+    ports = dict(zip(("redis", "airflow"), _free_ports(2), strict=True))
     url = f"http://{HOST}:{ports['airflow']}"
     password = secrets.token_urlsafe(12)
     passwords = folder / "passwords.json"
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps({ADMIN: password}))
-    database = f"postgresql+psycopg2://{_DATABASE_USER}@{HOST}:{ports['postgres']}/postgres"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
         "PATH": os.pathsep.join([str(_SCRIPTS), os.environ.get("PATH", "")]),
@@ -136,9 +139,7 @@ def running_installation(
         return registry.start(name, command, environment=environment, ports=(), cwd=PROJECT_ROOT)
 
     try:
-        start("postgres", *_postgres(data, ports["postgres"]))
         start("redis", *_redis(folder, ports["redis"]))
-        _wait(registry, "postgres", ports["postgres"])
         _wait(registry, "redis", ports["redis"])
         migrated = subprocess.run(
             ["airflow", "db", "migrate"], env=environment, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False
@@ -174,34 +175,6 @@ def running_installation(
     finally:
         for process in reversed(registry.all()):
             registry.end(process)
-        shutil.rmtree(data, ignore_errors=True)
-
-
-def _postgres(data: Path, port: int) -> list[str]:
-    """Make a cluster that is as quick as it is forgetful; the command of its server."""
-    programs = postgres_programs()
-    if programs is None:
-        raise RuntimeError("PostgreSQL is not installed.")
-    as_user: list[str] = []
-    if os.getuid() == 0:
-        # PostgreSQL refuses to run as root.
-        shutil.chown(data, "postgres", "postgres")
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    made = subprocess.run(
-        [
-            *as_user,
-            programs / "initdb",
-            *("--pgdata", data, "--username", _DATABASE_USER, "--auth", "trust", "--no-sync", "--encoding", "UTF8"),
-        ],
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        raise RuntimeError(f"initdb: {made.stdout[-2000:]}{made.stderr[-2000:]}")
-    options = [f"--{name}={value}" for name, value in (("fsync", "off"), ("listen_addresses", HOST), ("port", port))]
-    return [*as_user, str(programs / "postgres"), "-D", str(data), "-k", "", *options]
 
 
 def _redis(folder: Path, port: int) -> list[str]:

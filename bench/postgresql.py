@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from demo.processes import wait_until
 
 DEADLINE_S = 60.0
 # PostgreSQL refuses to run as root; every Linux has this user.
@@ -25,7 +26,9 @@ def postgresql() -> Iterator[str]:
 
     :raises RuntimeError: where PostgreSQL is not installed, or does not start
     """
-    programs = _programs()
+    programs = postgres_programs()
+    if programs is None:
+        raise RuntimeError("PostgreSQL is not installed (apt-get install postgresql).")
     user = UNPRIVILEGED if os.geteuid() == 0 else None
     # Made on its own: the unprivileged user could not enter a folder that root's other files are in.
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
@@ -42,14 +45,20 @@ def postgresql() -> Iterator[str]:
         port = _free_port()
         with log.open("wb") as output:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", ""],
+                [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off"],
                 cwd=folder,
                 user=user,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         try:
-            _wait_until_it_answers([str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)], server, log)
+            question = [str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
+
+            def has_answered_or_ended() -> bool:
+                return server.poll() is not None or subprocess.run(question, capture_output=True).returncode == 0
+
+            if not wait_until(has_answered_or_ended, deadline_s=DEADLINE_S) or server.poll() is not None:
+                raise RuntimeError(log.read_text())
             yield f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{port}/postgres"
         finally:
             # "Fast shutdown": it does not wait for clients to leave.
@@ -59,13 +68,13 @@ def postgresql() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-def _programs() -> Path:
-    found = shutil.which("postgres")
-    # Debian keeps them off PATH, in a folder for each version.
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        raise RuntimeError("PostgreSQL is not installed (apt-get install postgresql).")
-    return folders[-1]
+def postgres_programs() -> Path | None:
+    """The folder of PostgreSQL's server programs, which Debian keeps off the PATH."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return versions[-1].parent if versions else None
 
 
 def _free_port() -> int:
@@ -73,11 +82,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _wait_until_it_answers(question: list[str], server: subprocess.Popen[bytes], log: Path) -> None:
-    give_up = time.monotonic() + DEADLINE_S
-    while subprocess.run(question, check=False, capture_output=True).returncode:
-        if server.poll() is not None or time.monotonic() > give_up:
-            raise RuntimeError(log.read_text())
-        time.sleep(0.1)

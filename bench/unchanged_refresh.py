@@ -32,7 +32,7 @@ from botocore.config import Config
 from botocore.endpoint import Endpoint
 from PIL import Image
 
-from demo.settings import PROJECT_ROOT
+from demo.settings import ACCESS_KEY, PROJECT_ROOT, REGION, SECRET_KEY
 from include.custom_labels.locations import S3FolderLocation
 from include.object_store import listing
 from include.object_store.registration_journal import Holder
@@ -189,23 +189,29 @@ class Refresh:
         hook.wait("dataset_created", arn, 1, 3600)
 
 
+def do_without_airflow(s3_url: str, rekognition_url: str) -> None:
+    """Give the steps what they would have from Airflow; there is none to tell of assets, or to ask for seconds."""
+    for name, nothing in (("_send_event", _tell_nobody), ("_timings", dict)):
+        if not hasattr(publication, name):
+            raise AttributeError(f"publication has no {name} any more")
+        setattr(publication, name, nothing)
+    connection = {
+        "conn_type": "aws",
+        "login": ACCESS_KEY,
+        "password": SECRET_KEY,
+        "extra": {
+            "region_name": REGION,
+            "endpoint_url": s3_url,
+            "service_config": {"rekognition": {"endpoint_url": rekognition_url}},
+        },
+    }
+    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
+    os.environ["AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE"] = "s3://example-workspace/"
+
+
 def main(count: int) -> None:
-    # There is no Airflow to tell of assets, or to ask how long steps took.
-    setattr(publication, "_send_event", _tell_nobody)  # noqa: B010
-    setattr(publication, "_timings", dict)  # noqa: B010
     with local_aws() as (s3, rekognition):
-        connection = {
-            "conn_type": "aws",
-            "login": "local",
-            "password": "localsecret",
-            "extra": {
-                "region_name": "us-east-1",
-                "endpoint_url": s3,
-                "service_config": {"rekognition": {"endpoint_url": rekognition}},
-            },
-        }
-        os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
-        os.environ["AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE"] = "s3://example-workspace/"
+        do_without_airflow(s3, rekognition)
         upload(s3, count)
         first = Refresh("first")
         print("first", first.finish(first.build(), create=True), _rounded(first.seconds), flush=True)

@@ -12,24 +12,21 @@ hour, the upload and the two registrations in particular.
 from __future__ import annotations
 
 import json
-import os
 import random
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from bench.unchanged_refresh import FOLDER, Refresh, pictures
+from bench.unchanged_refresh import FOLDER, Refresh, do_without_airflow, pictures
 from demo.imports import Import, run_import
 from demo.services import Services
 from demo.settings import ACCESS_KEY, REGION, SECRET_KEY, Settings
 from include.custom_labels.locations import S3FolderLocation
-from include.pipelines import publication
 
 IMAGES = 250_000
 RATIO = 1.5
@@ -86,30 +83,11 @@ def upload(settings: Settings, count: int) -> None:
 
 def plain_import(settings: Settings) -> float:
     """The steps without Airflow around them; seconds."""
-    connection: dict[str, Any] = {
-        "conn_type": "aws",
-        "login": ACCESS_KEY,
-        "password": SECRET_KEY,
-        "extra": {
-            "region_name": REGION,
-            "endpoint_url": settings.s3_url,
-            "service_config": {"rekognition": {"endpoint_url": settings.rekognition_url}},
-        },
-    }
-    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
-    os.environ["AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE"] = "s3://example-workspace/"
-    # There is no Airflow to tell of assets, or to ask how long steps took.
-    for name, nothing in (("_send_event", _tell_nobody), ("_timings", dict)):
-        if hasattr(publication, name):
-            setattr(publication, name, nothing)
+    do_without_airflow(settings.s3_url, settings.rekognition_url)
     started = time.monotonic()
     run = Refresh("plain")
     run.finish(run.build(), create=True)
     return time.monotonic() - started
-
-
-def _tell_nobody(*_: object) -> None:
-    """In place of an asset event."""
 
 
 if __name__ == "__main__":

@@ -32,10 +32,8 @@ class GalleryPlugin(AirflowPlugin):
     """
 
     name = "custom_labels_gallery"
-    fastapi_apps = [  # noqa: RUF012
-        {"app": LazyApp(build_gallery), "name": "Custom Labels datasets", "url_prefix": MOUNT}
-    ]
-    external_views = [  # noqa: RUF012
+    fastapi_apps = [{"app": LazyApp(build_gallery), "name": "Custom Labels datasets", "url_prefix": MOUNT}]
+    external_views = [
         {
             "name": "Custom Labels",
             "href": PAGES,

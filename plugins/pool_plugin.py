@@ -14,4 +14,4 @@ class PoolPlugin(AirflowPlugin):
     """The pool of this project."""
 
     name = "custom_labels_pool"
-    listeners = [pool]  # noqa: RUF012
+    listeners = [pool]

@@ -8,8 +8,7 @@ Sources: CIPA DC-008 (Exif 2.32) 4.6.2, 4.6.4 A, 4.7.2; PNG Third Edition 11.3.3
 
 from __future__ import annotations
 
-from struct import error as StructError  # noqa: N812 (a class)
-from struct import unpack_from
+import struct
 from typing import Final
 
 HEAD_BYTES: Final = 64 * 1024
@@ -34,7 +33,7 @@ def read_orientation(head: bytes) -> int:
         if head.startswith(_PNG_SIGNATURE):
             return _of_png(head)
         return _of_jpeg(head) if head.startswith(_JPEG_SIGNATURE) else UPRIGHT
-    except StructError:
+    except struct.error:
         # The file ends, or goes on after what is looked at.
         return UPRIGHT
 
@@ -47,7 +46,7 @@ def is_turned(orientation: int) -> bool:
 def _of_png(head: bytes) -> int:
     at = len(_PNG_SIGNATURE)
     while True:
-        length, kind = unpack_from(">I4s", head, at)
+        length, kind = struct.unpack_from(">I4s", head, at)
         if kind == b"eXIf":
             return _of_tiff(head[at + 8 : at + 8 + length])
         if kind in (b"IDAT", b"IEND"):
@@ -58,7 +57,7 @@ def _of_png(head: bytes) -> int:
 def _of_jpeg(head: bytes) -> int:
     at = len(_JPEG_SIGNATURE)
     while True:
-        mark, marker, length = unpack_from(">BBH", head, at)
+        mark, marker, length = struct.unpack_from(">BBH", head, at)
         if mark != 0xFF or marker == _START_OF_SCAN:
             return UPRIGHT
         if marker == 0xFF:
@@ -73,10 +72,10 @@ def _of_tiff(data: bytes) -> int:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None:
         return UPRIGHT
-    (at,) = unpack_from(order + "I", data, 4)
-    (count,) = unpack_from(order + "H", data, at)
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, at)
     for number in range(count):
-        tag, kind, values, value = unpack_from(order + "HHIH", data, at + 2 + 12 * number)
+        tag, kind, values, value = struct.unpack_from(order + "HHIH", data, at + 2 + 12 * number)
         if tag == _ORIENTATION:
             return value if kind == _SHORT and values == 1 and 1 <= value <= 8 else UPRIGHT
     return UPRIGHT

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Generic, NamedTuple
@@ -151,14 +151,14 @@ class _Division(Generic[P]):
         self._cuts = 0.0
         self._misses = 0.0
         self._is_stopped = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         lock = threading.Lock()
         self._listed = threading.Condition(lock)
         self._wanted = threading.Condition(lock)
 
     def pages(self, threads: ThreadPoolExecutor, concurrency: int) -> Iterator[P]:
         for _ in range(concurrency):
-            threads.submit(self._work)
+            threads.submit(self._work).add_done_callback(self._end)
         try:
             while self._head:
                 yield from self._pages_of(self._head)
@@ -227,15 +227,17 @@ class _Division(Generic[P]):
         return page.slice(start, part.stop.index(page.keys) if part.stop else len(page.keys))
 
     def _work(self) -> None:
-        try:
-            while segment := self._take():
-                body, _ = self._listing.request({"prefix": segment.prefix or "", **segment.query})
-                extent = self._listing.extent(body)
-                # Of a child folder that came whole, to know how large they are.
-                rows = body.count(b"<Key>") if segment.is_whole and extent.following is None else 0
-                self._put(segment, body, extent, rows)
-        except Exception as error:
-            # Raised again by the consumer: a thread of a pool has no one else to tell.
+        while segment := self._take():
+            body, _ = self._listing.request({"prefix": segment.prefix or "", **segment.query})
+            extent = self._listing.extent(body)
+            # Of a child folder that came whole, to know how large they are.
+            rows = body.count(b"<Key>") if segment.is_whole and extent.following is None else 0
+            self._put(segment, body, extent, rows)
+
+    def _end(self, work: Future[None]) -> None:
+        """Leave what a thread raised to the consumer, who raises it again."""
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
             with self._listed:
                 self._error = self._error or error
                 self._listed.notify_all()

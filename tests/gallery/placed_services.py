@@ -36,6 +36,7 @@ class LocalDatasets:
     def __init__(self, place: Place) -> None:
         self._place = place
         self.updates: list[bytes] = []
+        self.listings = 0
         self.refuse = False
 
     def projects(self) -> list[ServiceProject]:
@@ -73,6 +74,7 @@ class LocalDatasets:
         )
 
     def entries(self, dataset_arn: str) -> Iterator[str]:
+        self.listings += 1
         pages = self._place.rekognition.get_paginator("list_dataset_entries").paginate(DatasetArn=dataset_arn)
         for page in pages:
             yield from page["DatasetEntries"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,81 +13,12 @@ from include.custom_labels.history import image_id
 from include.gallery import live_entries
 from include.gallery.datasets import Datasets
 from include.gallery.messages import View
-from include.gallery.services import DatasetState, ServiceDataset, ServiceProject
 from include.gallery.snapshots import DatasetName
-from include.object_store.session import S3Session
-from include.object_store.snapshots import Workspace
 from tests.fixtures.places import Place
-from tests.gallery.worlds import MemoryRuns, entry
+from tests.gallery.placed_services import PlacedServices
+from tests.gallery.worlds import entry
 
 pytestmark = pytest.mark.integration
-
-
-@dataclass
-class PlaceServices:
-    """The gallery's services over a place's clients."""
-
-    place: Place
-    listings: int = 0
-
-    def datasets(self) -> PlaceServices:
-        return self
-
-    def s3(self) -> S3Session:
-        return S3Session(self.place.s3)
-
-    def workspace(self) -> Workspace:
-        return Workspace.parse(f"s3://{self.place.workspace}/custom-labels")
-
-    def runs(self) -> MemoryRuns:
-        return MemoryRuns()
-
-    def projects(self) -> list[ServiceProject]:
-        found = self.place.rekognition.describe_projects(ProjectNames=[self.place.project])["ProjectDescriptions"]
-        return [
-            ServiceProject(
-                name=self.place.project,
-                status=project["Status"],
-                created_at=project["CreationTimestamp"],
-                datasets=tuple(
-                    ServiceDataset(
-                        dataset_arn=dataset["DatasetArn"],
-                        dataset_type="train" if dataset["DatasetType"] == "TRAIN" else "test",
-                        status=dataset["Status"],
-                        status_message=dataset["StatusMessage"],
-                        created_at=dataset["CreationTimestamp"],
-                    )
-                    for dataset in project["Datasets"]
-                ),
-            )
-            for project in found
-        ]
-
-    def describe(self, dataset_arn: str) -> DatasetState:
-        found = self.place.rekognition.describe_dataset(DatasetArn=dataset_arn)["DatasetDescription"]
-        stats = found["DatasetStats"]
-        return DatasetState(
-            status=found["Status"],
-            status_message=found["StatusMessage"],
-            updated_at=found["LastUpdatedTimestamp"],
-            images=stats["TotalEntries"],
-            labelled=stats["LabeledEntries"],
-            labels=stats["TotalLabels"],
-            errors=stats["ErrorEntries"],
-        )
-
-    def entries(self, dataset_arn: str) -> Iterator[str]:
-        self.listings += 1
-        pages = self.place.rekognition.get_paginator("list_dataset_entries").paginate(DatasetArn=dataset_arn)
-        for page in pages:
-            yield from page["DatasetEntries"]
-
-    def find_entries(self, dataset_arn: str, source_ref: str) -> list[str]:
-        raise NotImplementedError
-
-    def update(self, dataset_arn: str, lines: bytes) -> None:
-        self.place.rekognition.update_dataset_entries(DatasetArn=dataset_arn, Changes={"GroundTruth": lines})
-        self.place.wait_until_ready(dataset_arn)
 
 
 def create(place: Place, *lines: bytes) -> str:
@@ -113,29 +42,29 @@ def test_entries_of_the_service_and_what_is_saved_into_it(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_entries, "CHECK_S", 0.0)
-    services = PlaceServices(place)
+    services = PlacedServices(place)
     keys = ("a.png", "b.png", "c.png")
     place.put(*keys)
     arn = create(place, *(entry(key, "echo", bucket=place.images) for key in keys))
     name = DatasetName(project=place.project, dataset_type="train")
     datasets = Datasets(services, tmp_path / "cache")
     known = datasets.live(name).ensure_current(20)
-    assert (known.snapshot_id, services.listings) == ("", 1)
+    assert (known.snapshot_id, services.datasets().listings) == ("", 1)
     page = datasets.page(name)
     assert (page.freshness.state, page.shown_images, page.card.dataset_arn) == ("current", 3, arn)
     line = entry("b.png", "dot", bucket=place.images)
-    services.update(arn, line + b"\n")
+    services.datasets().update(arn, line + b"\n")
     datasets.live(name).put([line])
     assert labels(datasets, name) == {"a.png": ["echo"], "b.png": ["dot"], "c.png": ["echo"]}
     assert datasets.page(name).freshness.state == "current"
     # Somebody else's change is noticed, and everything is read once more.
-    services.update(arn, entry("c.png", "spot", bucket=place.images))
+    services.datasets().update(arn, entry("c.png", "spot", bucket=place.images))
     assert datasets.page(name).freshness.state in ("behind", "reading", "current")
     datasets.live(name).ensure_current(20)
     # What was shown before is shown until the new index is made.
     assert wait_until(lambda: datasets.page(name).freshness.state == "current", deadline_s=20, interval_s=0.1)
     assert labels(datasets, name) == {"a.png": ["echo"], "b.png": ["dot"], "c.png": ["spot"]}
-    assert services.listings == 2
+    assert services.datasets().listings == 2
     id = image_id(f"s3://{place.images}/b.png")
     (image,) = datasets.catalog(name).find([id])
     assert image.line is not None

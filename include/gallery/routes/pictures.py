@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -15,36 +15,23 @@ from include.gallery.services import Rights
 
 Version = Annotated[str, Query(max_length=200)]
 
-_IMAGES: Final = "/api/datasets/{project}/{dataset_type}/images/{image_id}"
-
 
 def router(rights: Rights, places: ImagePlaces, pictures: Pictures) -> APIRouter:
     """``GET …/images/{id}/thumbnail`` and ``…/picture``, with ``?v=`` the image's version and maybe ``&snapshot=``."""
     of_images = APIRouter(dependencies=[Depends(rights.read)])
 
-    @of_images.get(_IMAGES + "/thumbnail")
-    async def thumbnail(
-        request: Request,
-        project: ProjectName,
-        dataset_type: DatasetType,
-        image_id: ImageId,
-        v: Version = "",
-        snapshot: SnapshotIdOrNone = "",
-    ) -> Response:
-        place = await run_in_threadpool(_place, places, project, dataset_type, image_id, snapshot)
-        return await _answer(request, place, v, Kind.THUMBNAIL)
-
-    @of_images.get(_IMAGES + "/picture")
+    @of_images.get("/api/datasets/{project}/{dataset_type}/images/{image_id}/{kind}")
     async def picture(
         request: Request,
         project: ProjectName,
         dataset_type: DatasetType,
         image_id: ImageId,
+        kind: Literal["thumbnail", "picture"],
         v: Version = "",
         snapshot: SnapshotIdOrNone = "",
     ) -> Response:
         place = await run_in_threadpool(_place, places, project, dataset_type, image_id, snapshot)
-        return await _answer(request, place, v, Kind.PICTURE)
+        return await _answer(request, place, v, Kind[kind.upper()])
 
     async def _answer(request: Request, place: ImagePlace, version: str, kind: Kind) -> Response:
         if place.etag and _etag(place.etag, kind) in request.headers.get("if-none-match", ""):
