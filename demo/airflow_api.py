@@ -89,11 +89,6 @@ class AirflowApi:
         path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
         return dict(self._call("GET", path))
 
-    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
-        """Answer it."""
-        path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
-        self._call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
-
     def picture(self, path: str) -> bytes:
         """What Airflow shows at a path of its own, with the rights of whoever is logged in."""
         answer = self._http.get(path)

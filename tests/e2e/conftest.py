@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from demo.airflow_api import AirflowApi
@@ -44,3 +45,11 @@ def airflow(demo: Demo) -> Iterator[AirflowApi]:
 @pytest.fixture(scope="session")
 def dataset_arn(demo: Demo) -> str:
     return str(demo.record()[f"s3://{IMAGES_BUCKET}/alexa-devices/"]["dataset_arn"])
+
+
+@pytest.fixture(scope="session")
+def token(demo: Demo) -> str:
+    """An administrator's."""
+    login = {"username": "admin", "password": demo.services.password()}
+    answer = httpx.post(f"{demo.settings.airflow_url}/auth/token", json=login, trust_env=False)
+    return str(answer.raise_for_status().json()["access_token"])

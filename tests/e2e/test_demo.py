@@ -8,12 +8,14 @@ import subprocess
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, expect
 
 from demo.airflow_api import AirflowApi
 from demo.errors import DemoError
 from demo.imports import Import, follow_import, trigger_import
 from demo.processes import wait_until
 from demo.services import IMAGES_BUCKET
+from tests.fixtures.browser import visiting
 from tests.fixtures.running_demo import DAG_ID, Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -81,8 +83,8 @@ def test_a_plain_trigger_of_the_unchanged_folder_changes_nothing(
     assert demo.labels(dataset_arn) == before
 
 
-def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about(
-    demo: Demo, airflow: AirflowApi, dataset_arn: str
+def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about_and_approves(
+    demo: Demo, airflow: AirflowApi, dataset_arn: str, browser: Browser, token: str
 ) -> None:
     key = "alexa-devices/echo-show/écho #1 +.png"
     source = demo.settings.demo_dir / "images" / "alexa-devices" / "echo" / "echo-image-1.png"
@@ -106,7 +108,14 @@ def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about(
     assert anonymous.status_code == httpx.codes.UNAUTHORIZED
     assert demo.labels(dataset_arn) == before
 
-    airflow.answer(DAG_ID, run_id, "train.approve", "Approve")
+    with visiting(browser, demo.settings.airflow_url, token) as visitor:
+        frame = visitor.open_in_airflow(DAG_ID, run_id)
+        expect(frame.get_by_text("NEW_LABELS").first).to_be_visible()
+        expect(frame.locator("img").first).to_have_js_property("complete", True)
+        frame.get_by_role("button", name="Approve").click()
+        frame.get_by_role("dialog").get_by_role("button", name="Approve", exact=True).click()
+        expect(frame.get_by_role("dialog")).to_be_hidden()
+    assert visitor.problems == []
     done = follow_import(airflow, wanted, run_id, base_url=demo.settings.airflow_url, say=print)
 
     assert done.result["dataset_arn"] == dataset_arn

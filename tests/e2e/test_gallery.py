@@ -26,14 +26,6 @@ DATASET = "#/datasets/alexa-devices/train"
 REVIEWED, WHITE = "reviewed <b>&", "white"
 
 
-@pytest.fixture(scope="module")
-def token(demo: Demo) -> str:
-    """An administrator's."""
-    login = {"username": "admin", "password": demo.services.password()}
-    answer = httpx.post(f"{demo.settings.airflow_url}/auth/token", json=login, trust_env=False)
-    return str(answer.raise_for_status().json()["access_token"])
-
-
 @pytest.fixture
 def visitor(browser: Browser, demo: Demo, token: str) -> Iterator[Visitor]:
     with visiting(browser, demo.settings.airflow_url, token) as visitor:
@@ -161,6 +153,26 @@ def test_nobody_is_shut_out(
         expect(visitor.page.locator("html")).to_have_attribute("data-theme", theme)
         assert visitor.serious_faults() == []
     assert visitor.problems == []
+
+
+def test_every_file_of_a_snapshot_can_be_downloaded(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open(f"{DATASET}/ledger")
+    page.get_by_role("button", name="Download").click()
+    items = page.get_by_role("menuitem")
+    expect(items.first).to_be_visible()
+    addresses = [str(item.get_attribute("href")) for item in items.all()]
+    with page.expect_download() as begun:
+        items.first.click()
+    assert begun.value.suggested_filename.endswith(".manifest")
+    answers = {address.rpartition("/")[2].partition("?")[0]: page.request.get(address) for address in addresses}
+    assert {answer.status for answer in answers.values()} == {200}
+    assert answers.keys() == {"manifest", "ledger.csv", "ledger.parquet", "coco.json"}
+    kinds = {kind: answer.body() for kind, answer in answers.items()}
+    images = [json.loads(line)["source-ref"] for line in kinds["manifest"].splitlines()]
+    assert len(json.loads(kinds["coco.json"])["images"]) == len(images) >= 30
+    assert kinds["ledger.parquet"].startswith(b"PAR1")
+    assert kinds["ledger.csv"].startswith(b"key,state,")
 
 
 def test_images_are_uploaded_and_imported(demo: Demo, airflow: AirflowApi, visitor: Visitor) -> None:
