@@ -80,6 +80,9 @@ TAG_REQUESTS_PER_SECOND = _quota(
 )
 MAX_PAGE_SIZE = _quota("max_page_size", 100, "entries a page", f"{_MODEL}: ListDatasetEntriesPageSize")
 MAX_UPDATE_BLOB_BYTES = _quota("max_update_blob_bytes", 5_242_880, "bytes", f"{_MODEL}: GroundTruthBlob")
+SAFE_UPDATE_BYTES: Final = 3_700_000
+"""Bytes of a batch of entries that are below the limit whether AWS counts them before or after base64 (4/3 of them),
+which is not documented."""
 MAX_CONTAINS_LABELS = _quota("max_contains_labels", 10, "labels a filter", f"{_MODEL}: ContainsLabels")
 MAX_PROJECT_NAME_LENGTH = _quota("max_project_name_length", 255, "characters", f"{_MODEL}: ProjectName")
 MIN_BUCKET_NAME_LENGTH = _quota("min_bucket_name_length", 3, "characters", f"{_MODEL}: S3Bucket")

@@ -23,6 +23,7 @@ from typing import IO, Final
 import msgspec
 
 from include.custom_labels.errors import CustomLabelsError, DatasetConflictError, RequestError
+from include.custom_labels.quotas import SAFE_UPDATE_BYTES
 from include.gallery.catalog import Catalog
 from include.gallery.datasets import Datasets
 from include.gallery.edits import ChangedEntry, Edits
@@ -42,10 +43,6 @@ LEASE: Final = timedelta(minutes=15)
 
 SAVES_AT_ONCE: Final = 4
 """By one process: more would wait for each other at Rekognition."""
-
-# The documented limit is 5,242,880 bytes. Whether AWS counts the bytes before or after base64 (4/3 of them) is not
-# documented; 3.7 MB stay below it either way.
-MAX_BATCH_BYTES: Final = 3_700_000
 
 _READING_S: Final = 3600.0
 _REPORT_S: Final = 2.0
@@ -307,7 +304,7 @@ def _batches(changes: IO[bytes]) -> Iterator[tuple[bytes, int]]:
     lines: list[bytes] = []
     size_bytes = 0
     for line in changes:
-        if lines and size_bytes + len(line) > MAX_BATCH_BYTES:
+        if lines and size_bytes + len(line) > SAFE_UPDATE_BYTES:
             yield b"".join(lines), len(lines)
             lines, size_bytes = [], 0
         lines.append(line)

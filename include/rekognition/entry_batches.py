@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from include.custom_labels.quotas import SAFE_UPDATE_BYTES
 from include.rekognition.errors import RekognitionEntryTooLargeError, translated_errors
 
-# The documented limit is 5,242,880 bytes. Whether AWS counts the bytes before or after base64 (4/3 of them) is not
-# documented; 3.7 MB stay below it either way.
-MAX_BATCH_SIZE_BYTES = 3_700_000
+MAX_BATCH_SIZE_BYTES = SAFE_UPDATE_BYTES
 
 
 class EntrySource(Protocol):

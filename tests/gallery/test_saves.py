@@ -249,7 +249,7 @@ async def test_other_demands_are_refused(place: Place, tmp_path: Path, body: byt
 
 
 async def test_many_entries_go_in_batches(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saves_module, "MAX_BATCH_BYTES", 400)
+    monkeypatch.setattr(saves_module, "SAFE_UPDATE_BYTES", 400)
     keys = list(gallery.entries())
     save = await gallery.save(assigned(gallery.ids(*keys), "white"))
     assert (save.state, save.sent) == ("saved", 4)
