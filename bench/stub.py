@@ -40,12 +40,21 @@ class SeveredAnswer(bytes):
     """What is sent of an answer whose connection is dropped."""
 
 
-@dataclass(slots=True)
 class StoredBody:
-    """An object that was put, or that stands for a fixture's key."""
+    """An object that was put, or that stands for a fixture's key.
 
-    data: bytes
-    etag: str
+    :param parts: joined when the object is read first, so that no client waits for that
+    """
+
+    def __init__(self, *parts: bytes, etag: str) -> None:
+        self._parts = parts
+        self.etag = etag
+
+    @property
+    def data(self) -> bytes:
+        if len(self._parts) != 1:
+            self._parts = (b"".join(self._parts),)
+        return self._parts[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +279,7 @@ class Stub:
             return _error(412, "PreconditionFailed")
         if method == "POST":
             parts = self.uploads.pop(upload)
-            self.objects[key] = StoredBody(b"".join(parts[number] for number in sorted(parts)), "multipart")
+            self.objects[key] = StoredBody(*(parts[number] for number in sorted(parts)), etag="multipart")
             return _http(200, b'<CompleteMultipartUploadResult><ETag>"multipart"</ETag>'
                               b"</CompleteMultipartUploadResult>")  # fmt: skip
         if "if-match" in headers:
@@ -282,7 +291,7 @@ class Stub:
             source = unquote(headers["x-amz-copy-source"]).partition("/")[2]
             self.objects[key] = self.objects[source]
             return _http(200, b'<CopyObjectResult><ETag>"copy"</ETag></CopyObjectResult>')
-        stored = StoredBody(body, hashlib.md5(body, usedforsecurity=False).hexdigest())
+        stored = StoredBody(body, etag=hashlib.md5(body, usedforsecurity=False).hexdigest())
         self.objects[key] = stored
         return _http(200, b"", {"ETag": f'"{stored.etag}"'})
 
@@ -324,7 +333,7 @@ def _version(key: str, version: ListedVersion, *, is_latest: bool) -> str:
 @lru_cache
 def _fixture_body(number: int) -> StoredBody:
     content = contents()[number]
-    return StoredBody(content.data, content.etag)
+    return StoredBody(content.data, etag=content.etag)
 
 
 def _url_encoded(key: str) -> str:
@@ -379,7 +388,8 @@ class _Connection(asyncio.Protocol):
             length = int(headers.get("content-length", 0))
             if len(self._received) < length:
                 return
-            body = bytes(self._received[:length])
+            with memoryview(self._received) as received:
+                body = bytes(received[:length])
             del self._received[:length]
             self._head = None
             self._answer(self._stub.answer(method, target, headers, body))

@@ -1,9 +1,11 @@
 """A folder's key space, divided among threads by what they find in it, and handed on in key order.
 
 The space is a chain of segments without gaps. A thread takes the first segment that nobody is listing and asks for one
-page of it. Where every segment is being listed, it cuts the first one that seems long and takes the part behind the
-cut: at a guess (`include.object_store.key_space`), for S3 lists from any text onwards. So large folders, folders in
-folders and keys beside folders are listed by as many threads as there are, near the place where rows are handed on.
+page of it. Child folders are segments of their own; where S3 takes several answers to name them, each next one is asked
+for while the folders of the one before are listed. Where every segment is being listed, a thread cuts the first one
+that seems long and takes the part behind the cut: at a guess (`include.object_store.key_space`), for S3 lists from any
+text onwards. So large folders, folders in folders and keys beside folders are listed by as many threads as there are,
+near the place where rows are handed on.
 
 Guesses that miss, and ends of segments that are not ends of answers, cost requests: at most a few, and a fifth of the
 pages that have been listed.
@@ -12,6 +14,7 @@ pages that have been listed.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +23,7 @@ from itertools import pairwise
 from typing import Generic, NamedTuple
 
 from include.custom_labels.locations import S3FolderLocation
-from include.object_store.key_space import Cut, KeySpace, is_possible, shared
+from include.object_store.key_space import Cut, KeySpace, is_possible, shared, successor
 from include.object_store.segments import (
     PAGE_ROWS,
     Answer,
@@ -50,9 +53,11 @@ _GROWTH = 2.0
 may be wide of the mark, and keys may end long before the text that they may not reach."""
 _MEMORY = 0.9
 _ALIKE = (0.5, 2.0)
-_SMALL_FOLDER_ROWS = 0.75 * PAGE_ROWS
-_RUN_ROWS = 3.5 * PAGE_ROWS
-"""Child folders that are smaller than this on average are listed in runs of so many rows."""
+_SMALL_FOLDER_PAGES = 0.75
+_RUN_PAGES = 3.5
+"""Child folders that are smaller than the one on average are listed in runs as large as the other."""
+NAMED_FOLDER_ROWS = 50
+"""Child folders that hold so many rows on average are worth the requests that name them, and the wait for these."""
 
 
 def pages_below(
@@ -107,6 +112,7 @@ class _Segment(Generic[P]):
         threads that parse at the same time would only take the interpreter from each other
     :ivar risk: how useless the first request is expected to be
     :ivar is_whole: whether it is a child folder nobody has asked for
+    :ivar is_unnamed: whether it is child folders that no answer has named yet, and the rows beside them
     """
 
     prefix: str | None
@@ -123,6 +129,7 @@ class _Segment(Generic[P]):
     parts: deque[P | _Part] = field(default_factory=deque)
     risk: float = 0.0
     is_whole: bool = False
+    is_unnamed: bool = False
     is_asked: bool = False
     is_complete: bool = False
     next: _Segment[P] | None = None
@@ -144,6 +151,8 @@ class _Division(Generic[P]):
         self._space = KeySpace()
         self._small_folders = 0
         self._small_rows = 0
+        self._named = 0
+        self._unnamed: _Segment[P] | None = None
         self._head: _Segment[P] | None = self._segments(first, level)
         self._buffered = 0
         self._asked = 0
@@ -179,13 +188,18 @@ class _Division(Generic[P]):
         sample = (max(keys[0], keys[len(keys) // 2], key=lambda key: shared(key, last)), last)
         following = first.following or {}
         chain = [_known(first.page)]
-        if level.following is not None or not level.folders:
+        begun = bisect_right(sorted(level.folders), last)
+        if not level.folders or (level.following is not None and begun * NAMED_FOLDER_ROWS > len(keys)):
             # Cuts are all there is to divide it by.
             chain.append(_Segment(prefix=self._prefix, after=last, query=following, sample=sample))
-            level = Answer(first.page, [], None)
+            level = Answer(first.page.slice(0, 0), [], None)
+        elif not any(map(last.startswith, level.folders)):
+            # The last key may have more versions: all of them are taken from the answer that goes on from there.
+            rows = first.page.slice(0, Cut(last, False).index(keys))
+            chain = [_known(rows)] if rows.keys else []
         for part in folders_and_rows(level):
             if not isinstance(part, str):
-                rows = part.slice(Cut(last, True).index(part.keys), len(part.keys))
+                rows = part.slice(Cut(last, False).index(part.keys), len(part.keys))
                 if rows.keys:
                     chain.append(_known(rows))
             elif last.startswith(part):
@@ -194,14 +208,37 @@ class _Division(Generic[P]):
                 near = None if self._small_folders else sample
                 chain.append(_Segment(prefix=part, after=last, query=query, sample=near))
             elif part > last:
-                chain.append(_Segment(prefix=part, after=part, is_whole=True))
+                chain.append(self._whole(part))
             else:
                 self._small_folders += 1
         if self._small_folders:
             self._small_rows = len(keys)
+        return self._linked(chain, level)
+
+    def _whole(self, folder: str) -> _Segment[P]:
+        self._named += 1
+        return _Segment(prefix=folder, after=folder, is_whole=True)
+
+    def _linked(self, chain: list[_Segment[P]], level: Answer[P]) -> _Segment[P]:
+        """The segments as a chain, which ends with what the answer has not named yet."""
+        if level.following is not None:
+            tail = self._behind_level(level, level.following)
+            self._unnamed = tail if tail.is_unnamed else None
+            chain.append(tail)
         for one, other in pairwise(chain):
             one.next = other
         return chain[0]
+
+    def _behind_level(self, level: Answer[P], following: Mapping[str, str]) -> _Segment[P]:
+        folder, key = max(level.folders, default=""), (level.page.keys or [""])[-1]
+        start = Cut(successor(folder), False) if folder > key else Cut(key, True)
+        behind = folder + "\U0010ffff"
+        is_small = self._small_folders and self._small_rows < NAMED_FOLDER_ROWS * self._small_folders
+        if is_small and folder > key and is_possible(behind):
+            # There is as much to name as to list.
+            return _Segment(prefix=self._prefix, after=behind, start=start, query=self._operation.behind(behind))
+        query = {"delimiter": "/", **following}
+        return _Segment(prefix=self._prefix, after=start.text, start=start, query=query, is_unnamed=True)
 
     def _pages_of(self, segment: _Segment[P]) -> Iterator[P]:
         while True:
@@ -229,10 +266,26 @@ class _Division(Generic[P]):
     def _work(self) -> None:
         while segment := self._take():
             body, _ = self._listing.request({"prefix": segment.prefix or "", **segment.query})
+            if segment.is_unnamed:
+                self._name(segment, self._listing.read(body))
+                continue
             extent = self._listing.extent(body)
             # Of a child folder that came whole, to know how large they are.
             rows = body.count(b"<Key>") if segment.is_whole and extent.following is None else 0
             self._put(segment, body, extent, rows)
+
+    def _name(self, segment: _Segment[P], level: Answer[P]) -> None:
+        """Put what an answer names in the place of what had no names yet."""
+        parts = folders_and_rows(level)
+        with self._listed:
+            self._asked -= 1
+            behind = [self._whole(part) if isinstance(part, str) else _known(part) for part in parts]
+            # What is left of the segment itself has no rows.
+            segment.prefix, segment.is_unnamed, segment.is_asked, segment.is_complete = None, False, False, True
+            self._unnamed = None
+            self._linked([segment, *behind], level)
+            self._listed.notify()
+            self._wanted.notify_all()
 
     def _end(self, work: Future[None]) -> None:
         """Leave what a thread raised to the consumer, who raises it again."""
@@ -267,6 +320,8 @@ class _Division(Generic[P]):
     def _find(self) -> tuple[_Segment[P] | None, bool]:
         """A segment that nobody is listing, made by a cut where there is none; and whether there is nothing left."""
         has_room = self._has_room()
+        if self._unnamed and not self._unnamed.is_asked and self._named < PAGE_ROWS // 2:
+            return self._unnamed, False
         is_all = True
         near = 0
         asked: list[_Segment[P]] = []
@@ -289,18 +344,20 @@ class _Division(Generic[P]):
 
     def _run(self, segment: _Segment[P]) -> _Segment[P]:
         """The segment, together with the next ones where it is one of many small child folders."""
+        self._named -= segment.is_whole
         if not segment.is_whole or not self._small_folders:
             return segment
         rows = self._small_rows / self._small_folders
         text = segment.after[:-1] + ".\U0010ffff"
-        if rows >= _SMALL_FOLDER_ROWS or not is_possible(text):
+        if rows >= _SMALL_FOLDER_PAGES * PAGE_ROWS or not is_possible(text):
             return segment
         count, last, each = 1, segment, segment.next
-        while each and count < _RUN_ROWS / max(rows, 1) and (each.is_whole or each.prefix is None):
+        while each and count < _RUN_PAGES * PAGE_ROWS / max(rows, 1) and (each.is_whole or each.prefix is None):
             if each.is_whole:
                 count, last = count + 1, each
             each = each.next
         if last is not segment:
+            self._named -= count - 1
             segment.prefix = self._prefix
             # The folder's marker object belongs to it, and S3 lists from behind a text only.
             segment.start = Cut(segment.after, False)
@@ -415,4 +472,6 @@ def _known(rows: P) -> _Segment[P]:
 
 
 def _beginning(segment: _Segment[P] | None) -> Cut | None:
-    return Cut(segment.after, False) if segment else None
+    if segment is None:
+        return None
+    return segment.start or Cut(segment.after, False)

@@ -74,7 +74,8 @@ class KeySpace:
             seen.add(character)
             self._alphabets.pop(at, None)
             for letters in _CLASSES[1:]:
-                if seen <= _DIGITS | letters and len(seen & letters) > 1 and not letters <= self._beside_digits:
+                is_hash = len(seen & letters) > 1 and not seen.isdisjoint(_DIGITS) and seen <= _DIGITS | letters
+                if is_hash and not letters <= self._beside_digits:
                     self._beside_digits |= letters
                     self._alphabets.clear()
 

@@ -47,6 +47,7 @@ def _small_pages() -> object:
         patch.setattr(division, "NEAR_PAGES", 3)
         patch.setattr(division, "SPARE_REQUESTS", 1000.0)
         patch.setattr(division, "PAGE_ROWS", 20)
+        patch.setattr(division, "NAMED_FOLDER_ROWS", 2)
         yield
 
 
@@ -74,6 +75,16 @@ def test_every_version_once_and_in_order(keys: list[str], prefix: str, seed: int
     ]
 
 
+def test_versions_behind_the_first_answer_are_those_of_its_last_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key lies beside a folder, and the answer that names the folder holds the rest of its versions."""
+    monkeypatch.setattr("bench.stub.MAX_KEYS", 5)
+    monkeypatch.setattr(division, "PAGE_ROWS", 20)
+    session = MemorySession(["photos/a/1.png", "photos/b.png"])
+    session.stub.versions = lambda _: [ListedVersion(f"v{at}") for at in range(3)]
+    pages = [*list_versions(session, S3FolderLocation(BUCKET, "photos/"), concurrency=2)]
+    assert [name for page in pages for name in page.version_ids] == ["v0", "v1", "v2"] * 2
+
+
 def image(at: int) -> str:
     return f"image-{at:06}.jpg"
 
@@ -91,6 +102,10 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "one label with 95 %": lambda at: f"photos/{'echo' if at % 20 else f'dot-{at // 900}'}/{image(at)}",
     "small folders": lambda at: f"photos/label-{at // 15:04}/{image(at)}",
     "large folders": lambda at: f"photos/label-{at // 1000:04}/{image(at)}",
+    # More folders than one answer names, of about one answer each.
+    "folders of an answer": lambda at: f"photos/label-{at // 20:04}/{image(at)}",
+    "folders of two answers and a half": lambda at: f"photos/label-{at // 50:04}/{image(at)}",
+    "a large folder and many small ones": lambda at: f"photos/label-{max(at - 300, 0):04}/{image(at)}",
 }
 
 
@@ -102,12 +117,13 @@ def test_many_requests_are_under_way_at_once_and_few_are_useless(
     monkeypatch.setattr(division, "BUFFERED_PAGES", 128)
     monkeypatch.setattr(division, "NEAR_PAGES", 32)
     monkeypatch.setattr(division, "SPARE_REQUESTS", 5.0)
+    monkeypatch.setattr(division, "NAMED_FOLDER_ROWS", 15)
     keys = [name(at) for at in range(6_000)]
     session = RoundSession(keys)
     assert listed(session, "" if name is image else "photos/", concurrency=16) == sorted(keys)
     # 300 full answers: one after the other would be 300 rounds, and 16 at a time are 19.
-    assert len(session.asked) <= 300 * 1.3 + 5
-    assert session.rounds <= 60
+    assert len(session.asked) <= 300 * 1.5 + 5
+    assert session.rounds <= 45
 
 
 @pytest.mark.parametrize("count", [1, 20, 21, 45])
@@ -184,6 +200,15 @@ def test_distances_are_those_of_counters() -> None:
         "photos/image-1",
         "photos/j",
     ]
+
+
+def test_letters_of_words_are_not_those_of_hashes() -> None:
+    space = KeySpace()
+    for at in range(0, 1000, 10):
+        space.observe(f"{'dot' if at < 500 else 'echo'}/{at:06}.jpg")
+    cut = space.cut_after(("dot/000000.jpg", "dot/000040.jpg"), "dot/000040.jpg", "dot/000400.jpg", "", pages=4)
+    assert cut is not None
+    assert cut.removeprefix("dot/")[:6].isdecimal()
 
 
 def test_a_cut_keeps_its_text_on_one_side() -> None:

@@ -29,7 +29,7 @@ JPEG_BEHIND_METADATA = contents()[9]
 def stored(stub: Stub, objects: dict[str, bytes]) -> ObjectPage:
     """Objects put into the stub, as a listing would have them."""
     for at, (key, data) in enumerate(objects.items()):
-        stub.objects[key] = StoredBody(data, f"etag{at}")
+        stub.objects[key] = StoredBody(data, etag=f"etag{at}")
     size = len(objects)
     return ObjectPage(
         list(objects),
