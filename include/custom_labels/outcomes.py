@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from include.custom_labels.dataset_entries import Entry
-from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State
+from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerRow, State, ledger_pages, ledger_rows
 from include.custom_labels.merge import MergedImage, Outcome
 from include.custom_labels.reasons import Reason
 
@@ -79,6 +80,40 @@ def outcome_of_row(row: LedgerRow) -> OutcomeRow | None:
 def aside_of_row(row: LedgerRow) -> bytes | None:
     """A person's entry that a closed ledger keeps aside."""
     return row.entry if row.state in (State.QUARANTINED, State.REJECTED, State.SKIPPED, State.REMOVED) else None
+
+
+def close_pages(
+    pages: Iterable[LedgerPage],
+    outcomes: Iterable[OutcomeRow],
+    entries: Mapping[str, Entry] | None,
+    errors: Mapping[str, Entry],
+    bucket: str,
+) -> Iterator[LedgerPage]:
+    """A registered ledger in its last state: `close_rows` page by page, and at once where nothing is said of a page."""
+    remaining = iter(outcomes)
+    outcome = next(remaining, None)
+
+    def up_to(last: str | None) -> Iterator[OutcomeRow]:
+        nonlocal outcome
+        while outcome is not None and (last is None or outcome.key <= last):
+            yield outcome
+            outcome = next(remaining, None)
+
+    for page in pages:
+        last = page.objects.keys[-1]
+        if entries is None and not errors and (outcome is None or outcome.key > last):
+            yield _registered(page)
+        else:
+            yield from ledger_pages(close_rows(ledger_rows(page), up_to(last), entries, errors, bucket))
+    yield from ledger_pages(close_rows((), up_to(None), entries, errors, bucket))
+
+
+def _registered(page: LedgerPage) -> LedgerPage:
+    states: list[State] = [State.REGISTERED if state is State.LABELLED else state for state in page.states]
+    if page.entries is None:
+        return replace(page, states=states)
+    sent = zip(page.states, page.entries, strict=True)
+    return replace(page, states=states, entries=[entry if state in IN_MANIFEST else None for state, entry in sent])
 
 
 def close_rows(

@@ -11,11 +11,11 @@ import msgspec
 from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import identity
-from include.custom_labels.ledger import LedgerPage, LedgerSummary, ledger_pages
+from include.custom_labels.ledger import LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.outcomes import close_rows
+from include.custom_labels.outcomes import close_pages
 from include.object_store.tables import read_ledger, write_ledger
-from include.pipelines.dataset_merge import ledger_of, read_outcomes
+from include.pipelines.dataset_merge import read_outcomes
 from include.pipelines.registration import Plan
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import Progress, step
@@ -91,7 +91,8 @@ def _closed(
         log.warning("%s entries have errors; they are looked up.", f"{stats['ErrorEntries']:,}")
         errors = _entries(run, dataset_arn, stats["ErrorEntries"], has_errors=True)
     outcomes = read_outcomes(run, plan.outcomes) if plan.outcomes else ()
-    return ledger_pages(close_rows(ledger_of(run, built["ledger"]), outcomes, entries, errors, built["bucket"]))
+    pages = read_ledger(run.s3, S3Uri.parse(built["ledger"]))
+    return close_pages(pages, outcomes, entries, errors, built["bucket"])
 
 
 def _differs(stats: dict[str, int], plan: Plan) -> bool:

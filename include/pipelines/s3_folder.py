@@ -8,7 +8,7 @@ from typing import Any
 
 from include.custom_labels.errors import AccessError
 from include.custom_labels.known_images import KnownImages
-from include.custom_labels.ledger import LedgerRow, ledger_rows
+from include.custom_labels.ledger import LedgerPage
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.versions import ObjectsAsOf
 from include.object_store.listing import list_objects as list_present
@@ -79,7 +79,7 @@ def assign_labels(run: dict[str, Any], listed: dict[str, Any]) -> list[dict[str,
     request = _request(import_run)
     labelling = request.labelling(import_run.as_of_second)
     listing = S3Uri.parse(listed["listing"])
-    known = KnownImages(_known_rows(import_run))
+    known = KnownImages(_last_ledger(import_run))
     opened = map(labelling.open_ledger, read_pages(import_run.s3, listing))
     # A run as of the past does not take what was written later for what was there.
     place = None if import_run.is_past else request.labelling("").place
@@ -89,13 +89,11 @@ def assign_labels(run: dict[str, Any], listed: dict[str, Any]) -> list[dict[str,
     return bring_versions(import_run, request, listing, shards) if listed["overwritten"] else shards
 
 
-def _known_rows(run: ImportRun) -> Iterator[LedgerRow]:
+def _last_ledger(run: ImportRun) -> Iterator[LedgerPage]:
     """The ledger of the nearest snapshot; of a split import, that of the training dataset has every object."""
     dataset = run.workspace.dataset(run.request.project, "test" if run.request.dataset_type == "test" else "train")
     summary = nearest_snapshot(run.s3, dataset, run.as_of, or_later=True)
-    if summary is not None:
-        for page in read_ledger(run.s3, S3Uri.parse(summary.ledger)):
-            yield from ledger_rows(page)
+    return read_ledger(run.s3, S3Uri.parse(summary.ledger)) if summary is not None else iter(())
 
 
 def _request(run: ImportRun) -> S3FolderRequest:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from include.custom_labels.known_images import KnownImages
 from include.custom_labels.labelling import FolderLabelling
-from include.custom_labels.ledger import LedgerPage, LedgerRow, State, ledger_rows
+from include.custom_labels.ledger import LedgerPage, LedgerRow, State, ledger_pages, ledger_rows
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 
@@ -24,7 +29,7 @@ def known(key: str, state: State = State.REGISTERED, reason: Reason = Reason.IN_
 
 
 def carry(listed: LedgerPage, *rows: LedgerRow) -> list[LedgerRow]:
-    return list(ledger_rows(KnownImages(rows).carry(listed, PLAIN.place)))
+    return list(ledger_rows(KnownImages(ledger_pages(rows)).carry(listed, PLAIN.place)))
 
 
 def test_sizes_of_unchanged_images_are_carried_over() -> None:
@@ -73,3 +78,50 @@ def test_an_image_that_was_overwritten_since_is_taken_as_it_is_now() -> None:
 def test_objects_that_are_skipped_stay_skipped() -> None:
     (row,) = carry(page("x/a/notes.txt"), known("x/a/notes.txt"))
     assert row.state is State.SKIPPED
+
+
+def cut(pages: Iterable[LedgerPage], sizes: Iterable[int]) -> Iterator[LedgerPage]:
+    """The same rows in pages of other sizes."""
+    rows = (row for page in pages for row in ledger_rows(page))
+    for size in sizes:
+        yield from ledger_pages(islice(rows, size))
+    yield from ledger_pages(rows)
+
+
+NUMBERS = st.lists(st.integers(0, 30), unique=True).map(sorted)
+SIZES = st.lists(st.integers(1, 7))
+
+
+@given(
+    listed=NUMBERS,
+    before=NUMBERS,
+    changed=st.sets(st.integers(0, 30)),
+    remarked=st.sets(st.integers(0, 30)),
+    ours=SIZES,
+    theirs=SIZES,
+)
+def test_whole_runs_are_carried_like_rows(
+    listed: list[int],
+    before: list[int],
+    changed: set[int],
+    remarked: set[int],
+    ours: list[int],
+    theirs: list[int],
+) -> None:
+    def key(at: int) -> str:
+        return f"x/a/{at:02}.png"
+
+    rows = [
+        known(key(at), etag="old" if at in changed else "e", detail="LARGE_FILE: x" if at in remarked else "")
+        for at in before
+    ]
+    images = KnownImages(cut(ledger_pages(rows), theirs))
+    pages = cut([page(*map(key, listed))], ours) if listed else []
+    found = [row for each in pages for row in ledger_rows(images.carry(each, PLAIN.place))]
+    same = [at in before and at not in changed for at in listed]
+    assert [row.key for row in found] == [*map(key, listed)]
+    assert [bool(row.width) for row in found] == same
+    assert [bool(row.detail) for row in found] == [
+        at in remarked and is_same for at, is_same in zip(listed, same, strict=True)
+    ]
+    assert images.unchanged == sum(same)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.custom_labels.dataset_entries import Entry
-from include.custom_labels.ledger import LedgerRow, State
+from include.custom_labels.ledger import LedgerRow, State, ledger_pages, ledger_rows
 from include.custom_labels.merge import Outcome
-from include.custom_labels.outcomes import OutcomeRow, aside_of_row, close_rows, outcome_of_row
+from include.custom_labels.outcomes import OutcomeRow, aside_of_row, close_pages, close_rows, outcome_of_row
 from include.custom_labels.reasons import Reason
 
 LABELLED = LedgerRow("x/a.png", 9, "e", "2026-11-22T20:00:00", State.LABELLED, "echo", Reason.IN_FOLDER, "", 64, 64)
@@ -126,3 +126,28 @@ def test_every_object_and_every_outcome_has_one_row(keys: set[str], outcomes: di
         assert (again is None) == (row.reason in (Reason.IN_FOLDER, Reason.REMOVED_AT_SOURCE))
         if again is not None:
             assert again.outcome is made[row.key]
+
+
+@given(
+    states=st.lists(st.sampled_from([State.LABELLED, State.UNLABELLED, State.SKIPPED, State.QUARANTINED]), max_size=9),
+    said=st.dictionaries(st.integers(0, 12), st.sampled_from([Outcome.KEPT, Outcome.REMOVED])),
+    erroneous=st.booleans(),
+    size=st.integers(1, 4),
+)
+def test_whole_pages_are_closed_like_rows(
+    states: list[State], said: dict[int, Outcome], erroneous: bool, size: int
+) -> None:
+    rows = [
+        LABELLED._replace(key=f"x/{at:02}.png", state=state, entry=b"{}" if at % 2 else None)
+        for at, state in enumerate(states)
+    ]
+    outcomes = [
+        outcome(kind, f"x/{at:02}.png")
+        for at, kind in sorted(said.items())
+        if (kind is Outcome.REMOVED) == (at >= len(rows))
+    ]
+    errors = {"s3://example-images/x/00.png": ERRORS} if erroneous else {}
+    expected = close_rows(rows, outcomes, None, errors, "example-images")
+    pages = [each for start in range(0, len(rows), size) for each in ledger_pages(rows[start : start + size])]
+    closed = close_pages(pages, outcomes, None, errors, "example-images")
+    assert [row for each in closed for row in ledger_rows(each)] == list(expected)
