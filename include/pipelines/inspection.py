@@ -1,4 +1,4 @@
-"""Mapped over shards: what each image is, by its first bytes."""
+"""Mapped over shards: where each image is, in a run as of the past, and what it is, by its first bytes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from include.custom_labels.ledger import LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
 from include.object_store.probing import probe_headers
 from include.object_store.tables import read_ledger, write_ledger
+from include.pipelines.past_folder import bring_versions
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import Progress, step
 
@@ -19,8 +20,14 @@ log = logging.getLogger(__name__)
 
 @step
 def inspect_images(run: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
-    """Read format and size of each image from its first bytes, and quarantine what Rekognition would not read."""
+    """Read format and size of each image from its first bytes, and quarantine what Rekognition would not read.
+
+    In a run as of the past, images that have been overwritten or deleted since are first copied from their versions to
+    the history folder.
+    """
     described = {"shard": shard["shard"], "bucket": shard["bucket"]}
+    if shard["old_versions"]:
+        shard = bring_versions(ImportRun.from_json(run), shard)
     if not shard["unread"]:
         log.info("Shard %s: nothing has to be read of %s images.", shard["shard"], f"{shard['images']:,}")
         return {**described, "ledger": shard["ledger"]}

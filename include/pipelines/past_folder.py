@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from include.custom_labels.errors import AccessError
@@ -97,53 +97,37 @@ class LaterObjects:
         log.warning("%s What is left is imported, as `unversioned` accepts.", missed)
 
 
-def bring_versions(
-    run: ImportRun, request: S3FolderRequest, listing: S3Uri, shards: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Copy the images of the manifest that are not at their key any more from their versions, in a second pass.
+class OldVersions:
+    """The rows of a listing whose bytes have to be copied from old versions, page by page, and where to.
 
-    A version is copied once, whatever number of snapshots need it; a second try goes on where the first one ended.
-    What cannot be copied is quarantined.
-
-    :param listing: whose rows are those of the shards, one after another
-    :returns: the shards, with ledgers that say where the bytes are now
-    :raises AccessError: HISTORY_FOLDER_NEEDED before anything is copied, or what S3 answers
+    :param listing: ``s3://`` address of a listing
+    :param first_row: of it that is looked at
     """
-    version_ids = read_version_ids(run.s3, listing)
-    session = s3_session(run.request.aws_conn_id, connections=COPY_CONNECTIONS)
-    copies = _Copies(run, request)
-    moved: list[dict[str, Any]] = []
-    for shard in shards:
-        pages = [
-            copies.of_page(page, list(islice(version_ids, len(page))))
-            for page in read_ledger(run.s3, S3Uri.parse(shard["ledger"]))
-        ]
-        plan = [copy for page in pages for copy in page.copies.values()]
-        outcomes = copy_images(session, session, plan, on_progress=Progress("old versions copied", len(plan)))
-        stored = write_ledger(
-            run.s3,
-            run.staged(f"brought/{shard['shard']:04}.parquet"),
-            (page.moved({at: next(outcomes) for at in page.copies}) for page in pages),
-        )
-        moved.append(shard | {"ledger": str(stored.uri)})
-    log.info("%s images are taken from old versions.", f"{copies.count:,}")
-    return moved
 
-
-class _Copies:
-    """Which rows need copies of old versions, and where these go."""
-
-    def __init__(self, run: ImportRun, request: S3FolderRequest) -> None:
+    def __init__(self, run: ImportRun, listing: S3Uri, first_row: int = 0) -> None:
+        if not isinstance(run.request, S3FolderRequest):
+            raise TypeError(f"{type(run.request).__name__} names no S3 folder")
         self._run = run
-        self._bucket = request.location.bucket
-        self._folder = request.history(run.workspace.folder)
-        self.count = 0
+        self._bucket = run.request.location.bucket
+        self._folder = run.request.history(run.workspace.folder)
+        self._version_ids = islice(read_version_ids(run.s3, listing), first_row, None)
 
-    def of_page(self, page: LedgerPage, version_ids: list[str | None]) -> _PastPage:
-        """:raises AccessError: HISTORY_FOLDER_NEEDED"""
+    def count(self, page: LedgerPage) -> int:
+        """How many images of the next rows are concerned.
+
+        :raises AccessError: HISTORY_FOLDER_NEEDED
+        """
+        found = self.of_page(page)
+        return len(found.copies) + len(found.too_long)
+
+    def of_page(self, page: LedgerPage) -> PastPage:
+        """The next rows.
+
+        :raises AccessError: HISTORY_FOLDER_NEEDED
+        """
         keys, etags = page.objects.keys, page.objects.etags
-        found = _PastPage(page, {}, {})
-        for at, version_id in enumerate(version_ids):
+        found = PastPage(page, {}, {})
+        for at, version_id in enumerate(islice(self._version_ids, len(page))):
             if version_id is None or page.states[at] not in IN_MANIFEST:
                 continue
             if self._folder is None:
@@ -154,7 +138,6 @@ class _Copies:
             else:
                 source = ObjectVersion(self._bucket, keys[at], version_id, etags[at])
                 found.copies[at] = (source, S3Uri(self._bucket, place))
-        self.count += len(found.copies)
         return found
 
     def _no_folder(self, key: str) -> AccessError:
@@ -169,7 +152,7 @@ class _Copies:
 
 
 @dataclass(frozen=True, slots=True)
-class _PastPage:
+class PastPage:
     """A ledger page and the copies that its rows need, by their place in it.
 
     :ivar too_long: rows whose copies would have a key that S3 does not take, with its length in bytes
@@ -202,6 +185,34 @@ class _PastPage:
                 reason = Reason.CHANGED if outcome.code == "OBJECT_CHANGED" else _REASONS.get(outcome.state)
                 _quarantine(moved, at, reason or Reason.COPY_FAILED, f"{outcome.code}: {outcome.detail}")
         return moved
+
+
+def located(shards: list[dict[str, Any]], listing: S3Uri) -> list[dict[str, Any]]:
+    """The shards with their place in the listing, for `bring_versions`."""
+    rows = accumulate((shard["objects"] for shard in shards), initial=0)
+    return [shard | {"listing": str(listing), "first_row": row} for shard, row in zip(shards, rows, strict=False)]
+
+
+def bring_versions(run: ImportRun, shard: dict[str, Any]) -> dict[str, Any]:
+    """Copy the images of a shard that are not at their key any more from their versions.
+
+    A version is copied once, whatever number of snapshots need it; a second try goes on where the first one ended.
+    What cannot be copied is quarantined.
+
+    :returns: the shard, with a ledger that says where the bytes are now
+    :raises AccessError: what S3 answers
+    """
+    old = OldVersions(run, S3Uri.parse(shard["listing"]), shard["first_row"])
+    pages = [old.of_page(page) for page in read_ledger(run.s3, S3Uri.parse(shard["ledger"]))]
+    plan = [copy for page in pages for copy in page.copies.values()]
+    session = s3_session(run.request.aws_conn_id, connections=COPY_CONNECTIONS)
+    outcomes = copy_images(session, session, plan, on_progress=Progress("old versions copied", len(plan)))
+    stored = write_ledger(
+        run.s3,
+        run.staged(f"brought/{shard['shard']:04}.parquet"),
+        (page.moved({at: next(outcomes) for at in page.copies}) for page in pages),
+    )
+    return shard | {"ledger": str(stored.uri)}
 
 
 def _quarantine(page: LedgerPage, at: int, reason: Reason, detail: str) -> None:

@@ -15,7 +15,7 @@ from include.object_store.listing import list_objects as list_present
 from include.object_store.snapshots import nearest_snapshot
 from include.object_store.tables import read_ledger, read_pages, write_pages_as_of
 from include.object_store.version_listing import versioning_of
-from include.pipelines.past_folder import LaterObjects, bring_versions, list_past
+from include.pipelines.past_folder import LaterObjects, OldVersions, list_past, located
 from include.pipelines.requests import S3FolderRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.shards import write_shards
@@ -72,8 +72,7 @@ def assign_labels(run: dict[str, Any], listed: dict[str, Any]) -> list[dict[str,
     """Label images with the first folder below the S3 folder location, and say why other objects are no images.
 
     The result is one shard for each mapped task of the inspection. Fails before any image is read on more labels or
-    images than a dataset may have, and where there is no image at all. In a run as of the past, images that have been
-    overwritten or deleted since are then copied from their versions to the history folder.
+    images than a dataset may have, and where there is no image at all.
     """
     import_run = ImportRun.from_json(run)
     request = _request(import_run)
@@ -84,9 +83,12 @@ def assign_labels(run: dict[str, Any], listed: dict[str, Any]) -> list[dict[str,
     # A run as of the past does not take what was written later for what was there.
     place = None if import_run.is_past else request.labelling("").place
     pages = (known.carry(page, place) for page in opened)
-    shards = write_shards(import_run, request.location.bucket, pages, place=request.s3_folder)
+    old = OldVersions(import_run, listing) if listed["overwritten"] else None
+    shards = write_shards(
+        import_run, request.location.bucket, pages, place=request.s3_folder, old_versions=old.count if old else None
+    )
     log.info("%s images are those of the last snapshot, and are not read again.", f"{known.unchanged:,}")
-    return bring_versions(import_run, request, listing, shards) if listed["overwritten"] else shards
+    return located(shards, listing) if old else shards
 
 
 def _last_ledger(run: ImportRun) -> Iterator[LedgerPage]:

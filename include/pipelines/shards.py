@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,7 +14,7 @@ from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary,
 from include.custom_labels.quotas import MAX_LABELS, regional_quotas
 from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page
 from include.pipelines.runs import ImportRun
-from include.pipelines.shard_size import INSPECTED_PER_S, KNOWN_PER_S, MAX_SHARDS, seconds_per_shard
+from include.pipelines.shard_size import COPIED_PER_S, INSPECTED_PER_S, KNOWN_PER_S, MAX_SHARDS, seconds_per_shard
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ def write_shards(
     *,
     place: str,
     images_per_s: float = INSPECTED_PER_S,
+    old_versions: Callable[[LedgerPage], int] | None = None,
 ) -> list[dict[str, Any]]:
     """Write the ledger in shards, and describe each of them for its mapped task.
 
@@ -33,6 +34,7 @@ def write_shards(
     :param pages: in key order; none is divided
     :param place: what is imported, for errors
     :param images_per_s: how fast a mapped task is done with images of unknown size
+    :param old_versions: how many images of a page have to be copied from old versions, asked once for each page
     :raises ManifestError: there is no image, or there are more images or labels than a dataset may have
     :raises RequestError: INVALID_SHARD_SECONDS
     """
@@ -50,15 +52,17 @@ def write_shards(
                 open_tables.close()
                 uri = run.staged(f"labelled/{len(shards):04}.parquet")
                 table = open_tables.enter_context(TableWriter(run.s3, uri, LEDGER_SCHEMA))
-                counts = {"objects": 0, "images": 0, "unread": 0}
+                counts = {"objects": 0, "images": 0, "unread": 0, "old_versions": 0}
                 shards.append({"shard": len(shards), "bucket": bucket, "ledger": str(uri), **counts})
                 work_s = 0.0
             unknown = sum(unread(page))
+            copied = old_versions(page) if old_versions else 0
             append_ledger_page(table, page)
             shards[-1]["objects"] += len(page)
             shards[-1]["images"] += sum(state in IN_MANIFEST for state in page.states)
             shards[-1]["unread"] += unknown
-            work_s += len(page) / KNOWN_PER_S + unknown / images_per_s
+            shards[-1]["old_versions"] += copied
+            work_s += len(page) / KNOWN_PER_S + unknown / images_per_s + copied / COPIED_PER_S
     _check_totals(run, summary, place)
     log.info(
         "%s labelled images with %s labels, %s without a label, in %s shards; %s objects are skipped or rejected.",

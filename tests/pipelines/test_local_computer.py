@@ -282,7 +282,7 @@ def test_images_of_known_size_are_not_read_again(place: Place) -> None:
     )
     session = ImportRun.from_json(run).s3
     write_ledger(session, ledger, [page])
-    shard = {"shard": 0, "bucket": place.images, "ledger": str(ledger), "images": 2, "unread": 1}
+    shard = {"shard": 0, "bucket": place.images, "ledger": str(ledger), "images": 2, "unread": 1, "old_versions": 0}
     (inspected,) = read_ledger(session, S3Uri.parse(work(inspect_images, run, shard)["ledger"]))
     # Read, the first would be CHANGED: its ETag is not what S3 has.
     assert inspected.states == page.states

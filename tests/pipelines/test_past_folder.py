@@ -21,10 +21,11 @@ from include.object_store.tables import read_ledger
 from include.pipelines import past_folder, runs
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest
-from include.pipelines.past_folder import list_past
+from include.pipelines.past_folder import bring_versions, list_past
 from include.pipelines.requests import S3FolderRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.s3_folder import assign_labels, list_objects
+from include.pipelines.shard_size import KNOWN_PER_S
 from tests.fixtures.places import HOLDER, Place, end_of_second, picture
 
 pytestmark = pytest.mark.integration
@@ -71,6 +72,9 @@ class Steps:
     def labelled(self) -> list[dict[str, Any]]:
         shards: list[dict[str, Any]] = work(assign_labels, self.run, self.listed())
         return shards
+
+    def brought(self) -> list[dict[str, Any]]:
+        return [bring_versions(self.import_run, shard) for shard in self.labelled()]
 
     def built(self) -> dict[str, Any]:
         inspected = [work(inspect_images, self.run, shard) for shard in self.labelled()]
@@ -172,7 +176,7 @@ def overwritten(versioned: Place) -> tuple[Place, datetime]:
 def test_only_images_of_the_manifest_are_copied_and_only_once(overwritten: tuple[Place, datetime]) -> None:
     place, as_of = overwritten
     steps = Steps(place, as_of, history_folder=f"s3://{place.images}/alexa-devices", exclude=["echo/e.png"])
-    rows = {row.key.rpartition("/")[2]: row for row in steps.rows(steps.labelled())}
+    rows = {row.key.rpartition("/")[2]: row for row in steps.rows(steps.brought())}
     copies = {
         entry["Key"]: entry["LastModified"]
         for entry in place.s3.list_objects_v2(Bucket=place.images)["Contents"]
@@ -185,7 +189,7 @@ def test_only_images_of_the_manifest_are_copied_and_only_once(overwritten: tuple
     assert min(copies.values()) > as_of
 
     # They lie in the folder that is imported, and are no images of it.
-    steps.labelled()
+    steps.brought()
     versions = place.s3.list_object_versions(Bucket=place.images, Prefix=f"alexa-devices/{HISTORY_FOLDER}/")["Versions"]
     assert len(versions) == 2
     now = Steps(place, datetime.now(UTC) + timedelta(seconds=1))
@@ -196,13 +200,30 @@ def test_only_images_of_the_manifest_are_copied_and_only_once(overwritten: tuple
     assert [row.reason for row in now.rows(shards)] == reasons
 
 
+def test_each_shard_brings_its_own(overwritten: tuple[Place, datetime], monkeypatch: pytest.MonkeyPatch) -> None:
+    place, as_of = overwritten
+    monkeypatch.setattr("include.object_store.tables.PAGE_ROWS", 2)
+    monkeypatch.setattr("include.pipelines.shards.MAX_SHARDS", 10**6)
+    # Ten rows that are known already, or a hundredth of a copy.
+    monkeypatch.setenv("AIRFLOW_VAR_CUSTOM_LABELS_SHARD_SECONDS", str(10 / KNOWN_PER_S))
+    steps = Steps(place, as_of, history_folder=f"s3://{place.images}/history")
+    shards = steps.labelled()
+    assert [(shard["first_row"], shard["objects"], shard["old_versions"]) for shard in shards] == [
+        (0, 2, 1),
+        (2, 2, 1),
+        (4, 2, 0),
+    ]
+    places = [row.place for row in steps.rows([bring_versions(steps.import_run, shard) for shard in shards])]
+    assert [bool(each) for each in places] == [False, True, False, True, False, False]
+
+
 def test_a_workspace_in_the_same_bucket_takes_the_copies(
     overwritten: tuple[Place, datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, as_of = overwritten
     monkeypatch.setenv("AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE", f"s3://{place.images}/work")
     steps = Steps(place, as_of)
-    places = [row.place for row in steps.rows(steps.labelled()) if row.place]
+    places = [row.place for row in steps.rows(steps.brought()) if row.place]
     assert len(places) == 2
     assert all(each.startswith(f"work/{HISTORY_FOLDER}/") for each in places)
 
@@ -219,15 +240,18 @@ def test_a_workspace_in_another_bucket_needs_a_history_folder(overwritten: tuple
 def test_what_cannot_be_copied_is_quarantined(overwritten: tuple[Place, datetime]) -> None:
     place, as_of = overwritten
     steps = Steps(place, as_of, history_folder=f"s3://{place.images}/{'long/' * 190}")
-    reasons = {row.key.rpartition("/")[2]: (row.state, row.reason) for row in steps.rows(steps.labelled())}
+    reasons = {row.key.rpartition("/")[2]: (row.state, row.reason) for row in steps.rows(steps.brought())}
     assert reasons["b.png"] == reasons["d.png"] == (State.QUARANTINED, Reason.HISTORY_KEY_TOO_LONG)
     assert reasons["a.png"] == (State.LABELLED, Reason.IN_FOLDER)
 
     steps = Steps(place, as_of, history_folder=f"s3://{place.images}/")
-    listed = steps.listed()
+    shards = steps.labelled()
     versions = place.s3.list_object_versions(Bucket=place.images, Prefix="alexa-devices/echo/d.png")["Versions"]
     place.s3.delete_object(Bucket=place.images, Key=versions[0]["Key"], VersionId=versions[0]["VersionId"])
-    rows = {row.key.rpartition("/")[2]: row for row in steps.rows(work(assign_labels, steps.run, listed))}
+    rows = {
+        row.key.rpartition("/")[2]: row
+        for row in steps.rows([bring_versions(steps.import_run, shard) for shard in shards])
+    }
     assert (rows["d.png"].state, rows["d.png"].reason) == (State.QUARANTINED, Reason.VANISHED)
     assert rows["d.png"].detail.startswith("OBJECT_NOT_FOUND: ")
     assert rows["b.png"].place
