@@ -101,6 +101,10 @@ bench: $(READY) ## measure, in under two minutes
 bench-full: $(READY) ## measure at full size, memory up to 3,000,000 keys included
 	@$(RUN)/python -m bench --full
 
+.PHONY: bench-gate
+bench-gate: $(READY) ## fail when a ratio of CPU times is below its gate
+	@$(RUN)/python -m bench --gate --rounds 3
+
 .PHONY: lock
 lock: $(READY) ## recompile requirements.txt and requirements-dev.txt (UPGRADE=1 takes newer releases)
 	@$(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \

@@ -50,7 +50,8 @@ def main(count: int) -> None:
         try:
             upload(settings, count)
             started = time.monotonic()
-            conf = {"project": "example-airflow", "s3_folder": FOLDER}
+            # As many images as a dataset may have are a risk that would wait for a person.
+            conf = {"project": "example-airflow", "s3_folder": FOLDER, "accept_risks": ["QUOTA_NEAR"]}
             with services.airflow() as airflow:
                 wanted = Import(dag_id="import_s3_folder", conf=conf)
                 finished = run_import(airflow, wanted, base_url=settings.airflow_url, say=print)

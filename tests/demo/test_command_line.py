@@ -69,7 +69,7 @@ def test_a_folder_that_is_missing_is_named_before_anything_is_started(environmen
 
 def test_bare_make_lists_the_targets() -> None:
     done = subprocess.run([require_command("make"), "-C", PROJECT_ROOT], capture_output=True, text=True, check=True)
-    for target in ("demo", "test", "up", "down", "aws", "bench", "bench-full", "lint", "types", "lock"):
+    for target in ("demo", "test", "up", "down", "aws", "bench", "bench-full", "bench-gate", "lint", "types", "lock"):
         assert f"  make {target} " in done.stdout
 
 
