@@ -38,7 +38,7 @@ from include.object_store.session import S3Session
 
 CONCURRENCY = 32
 BUFFERED_PAGES = 128
-"""Pages that may wait for their turn: some 40 MB."""
+"""Pages that may wait for their turn, or are asked for: some 40 MB."""
 NEAR_PAGES = 32
 """So many of the next pages may be listed however many wait behind them."""
 
@@ -337,9 +337,11 @@ class _Division(Generic[P]):
                     return self._run(segment), False
                 asked.append(segment)
             segment = segment.next
-        for one in asked:
-            if part := self._cut(one):
-                return part, False
+        # How large child folders are is known when the first answers of all of them have come.
+        if not any(one.is_whole for one in asked):
+            for one in asked:
+                if part := self._cut(one):
+                    return part, False
         return None, is_all
 
     def _run(self, segment: _Segment[P]) -> _Segment[P]:

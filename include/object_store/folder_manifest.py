@@ -47,6 +47,10 @@ def manifest_lines(bucket: str, page: LedgerPage) -> bytes:
             for at, (state, entry) in enumerate(zip(page.states, page.entries, strict=True))
             if state in IN_MANIFEST
         )
+    if len(page) and page.states.count(page.states[0]) == page.labels.count(page.labels[0]) == len(page):
+        # Most pages are of one folder.
+        is_sent = page.states[0] in IN_MANIFEST
+        return image_level_lines(bucket, page.objects, 0, len(page), page.labels[0]) if is_sent else b""
     rows = zip(page.states, page.labels, strict=True)
     chunks: list[bytes] = []
     start = 0

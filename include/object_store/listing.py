@@ -34,8 +34,9 @@ from include.object_store.session import S3Session
 # quantifiers, because no text between tags can be matched in two ways.
 _OBJECT = re.compile(
     r"<Key>([^<]++)</Key><LastModified>(.{19})[^<]*+</LastModified><ETag>([^<]++)</ETag>"
-    r"(?:<Checksum[^>]++>[^<]++</[^<]++)*+<Size>([^<]++)<"
+    r"(?:<Checksum[^<]++<[^<]++)*+<Size>([^<]++)<"
 )
+_QUOTES = ("&quot;", "&#34;", '"')
 _KEY_COUNT = re.compile(r"<KeyCount>(\d+)</KeyCount>")
 _TOKEN = re.compile(r"<NextContinuationToken>([^<&]+)</NextContinuationToken>")
 
@@ -60,13 +61,26 @@ def parse_page(body: bytes) -> Answer[ObjectPage]:
     if not keys or not count or len(keys) != int(count[1]) or (truncated and not token):
         return _parse_xml(body)
     characters = "".join(keys)
-    bare_etags = "\n".join(etags).replace("&quot;", "").replace("&#34;", "").replace('"', "")
-    if "&" in characters or "&" in bare_etags:
+    bare_etags = _without_quotes(etags)
+    if "&" in characters or bare_etags is None:
         return _parse_xml(body)
     if "%" in characters or "+" in characters:
         keys = [url_decoded(key) for key in keys]
-    page = ObjectPage(keys, [int(size) for size in sizes], bare_etags.split("\n"), last_modified)
+    page = ObjectPage(keys, list(map(int, sizes)), bare_etags, last_modified)
     return Answer(page, [], _following(token and token[1]))
+
+
+def _without_quotes(etags: list[str]) -> list[str] | None:
+    """ETags without the quotes around them; None where these are not all alike."""
+    quote = next(filter(etags[0].startswith, _QUOTES), None)
+    if quote is None:
+        return None
+    # Quoted, they are every second part; to strip them one by one takes twice as long.
+    parts = "".join(etags).split(quote)
+    bare = parts[1::2]
+    characters = "".join(bare)
+    is_quoted = len(parts) == 2 * len(etags) + 1 and not any(parts[::2])
+    return bare if is_quoted and "&" not in characters and '"' not in characters else None
 
 
 def _parse_xml(body: bytes) -> Answer[ObjectPage]:

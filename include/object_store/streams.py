@@ -26,7 +26,8 @@ from include.object_store.session import S3Session
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-PART_BYTES = 16 * 1024 * 1024
+PART_BYTES = 8 * 1024 * 1024
+"""S3 takes no smaller parts than 5 MiB, and 10,000 of them."""
 PARTS_IN_FLIGHT = 3
 
 _FAILED_CONDITION = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
@@ -53,7 +54,7 @@ class StoredObject:
 class ObjectWriter:
     """A file to write that becomes an S3 object when its ``with`` block ends, and nothing when the block fails.
 
-    At most `PARTS_IN_FLIGHT` + 1 parts of `PART_BYTES` are in memory.
+    Parts have at least `PART_BYTES`, and less than twice as many. At most `PARTS_IN_FLIGHT` + 2 are in memory.
 
     :param if_absent: refuse to replace an object that exists
     :ivar stored: what was written, once the block has ended
@@ -76,7 +77,8 @@ class ObjectWriter:
         self._condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
         self._digest = hashlib.sha256()
         self._size_bytes = 0
-        self._buffer = bytearray()
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
         self._upload_id = ""
         self._threads: ThreadPoolExecutor | None = None
         self._parts: list[Future[CompletedPartTypeDef]] = []
@@ -102,10 +104,12 @@ class ObjectWriter:
             raise ValueError("write to a closed ObjectWriter")
         self._digest.update(data)
         self._size_bytes += len(data)
-        self._buffer += data
-        while len(self._buffer) >= PART_BYTES:
-            self._send(bytes(memoryview(self._buffer)[:PART_BYTES]))
-            del self._buffer[:PART_BYTES]
+        for start in range(0, len(data), PART_BYTES):
+            piece = bytes(data[start : start + PART_BYTES])
+            self._waiting.append(piece)
+            self._waiting_bytes += len(piece)
+            if self._waiting_bytes >= PART_BYTES:
+                self._send(self._take())
         return len(data)
 
     def tell(self) -> int:
@@ -155,13 +159,19 @@ class ObjectWriter:
 
     def _end(self) -> None:
         self.closed = True
-        self._buffer.clear()
+        self._waiting.clear()
         if self._threads:
             self._threads.shutdown()
 
+    def _take(self) -> bytes:
+        """What waits to be sent."""
+        part = b"".join(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
+        return part
+
     def _put(self) -> dict[str, Any]:
         return self._client.put_object(  # type: ignore[return-value]
-            **self._target, Body=bytes(self._buffer), ContentType=self._content_type, **self._condition
+            **self._target, Body=self._take(), ContentType=self._content_type, **self._condition
         )
 
     def _send(self, body: bytes) -> None:
@@ -185,8 +195,8 @@ class ObjectWriter:
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}  # type: ignore[typeddict-item]
 
     def _complete(self) -> dict[str, Any]:
-        if self._buffer:
-            self._send(bytes(self._buffer))
+        if self._waiting_bytes:
+            self._send(self._take())
         parts = [part.result() for part in self._parts]
         return self._client.complete_multipart_upload(  # type: ignore[return-value]
             **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": parts}, **self._condition

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, BinaryIO, TypeVar
 
@@ -51,6 +51,8 @@ LEDGER_SCHEMA = pa.schema(
 )
 # Dictionaries pay where values repeat; every key and ETag is another one.
 _REPEATED = ["last_modified", "state", "label", "reason", "detail"]
+# Columns of which whole pages often have one value, which is faster to count than to convert.
+_ALIKE = frozenset({"state", "label", "reason", "detail", "entry", "place", "version_id"})
 
 
 class TableWriter:
@@ -92,12 +94,9 @@ class TableWriter:
             # Its footer goes nowhere; left open, the writer would complain when it is collected.
             self._parquet.is_open = False
 
-    def append(self, *columns: Iterable[object]) -> None:
+    def append(self, *columns: Sequence[object]) -> None:
         """Add rows as columns in the order of the schema."""
-        batch = pa.record_batch(
-            [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)],
-            schema=self._schema,
-        )
+        batch = pa.record_batch(list(map(_array, columns, self._schema)), schema=self._schema)
         self._batches.append(batch)
         self._rows += batch.num_rows
         if self._rows >= ROW_GROUP_ROWS:
@@ -107,6 +106,14 @@ class TableWriter:
         if self._rows:
             self._parquet.write_table(pa.Table.from_batches(self._batches, self._schema))
             self._batches, self._rows = [], 0
+
+
+def _array(column: Sequence[object], field: pa.Field[Any]) -> pa.Array[Any]:
+    is_alike = field.name in _ALIKE and len(column) > 0 and column.count(column[0]) == len(column)
+    array: pa.Array[Any] = (
+        pa.repeat(pa.scalar(column[0], field.type), len(column)) if is_alike else pa.array(column, field.type)
+    )
+    return array
 
 
 class _RangedFile(io.RawIOBase):
