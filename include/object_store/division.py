@@ -40,7 +40,7 @@ CONCURRENCY = 32
 BUFFERED_PAGES = 128
 """Pages that may wait for their turn, or are asked for: some 40 MB."""
 NEAR_PAGES = 32
-"""So many of the next pages may be listed however many wait behind them."""
+"""So many of the next pages may be listed however many wait behind them; where as many wait, they are enough."""
 
 PIECE_PAGES = 3.0
 """What a thread leaves to the one that it takes the rest from."""
@@ -315,7 +315,18 @@ class _Division(Generic[P]):
             return None
 
     def _has_room(self) -> bool:
-        return self._buffered + self._asked < BUFFERED_PAGES
+        return self._buffered + self._asked < BUFFERED_PAGES and not self._is_ahead()
+
+    def _is_ahead(self) -> bool:
+        """Whether it is the one who takes the rows who needs the time, and threads would only keep him from it."""
+        waiting, segment = 0, self._head
+        while segment and waiting < NEAR_PAGES:
+            if segment.prefix is not None:
+                waiting += len(segment.parts)
+            if not segment.is_complete:
+                break
+            segment = segment.next
+        return waiting >= NEAR_PAGES
 
     def _find(self) -> tuple[_Segment[P] | None, bool]:
         """A segment that nobody is listing, made by a cut where there is none; and whether there is nothing left."""
