@@ -269,10 +269,7 @@ class _Division(Generic[P]):
             if segment.is_unnamed:
                 self._name(segment, self._listing.read(body))
                 continue
-            extent = self._listing.extent(body)
-            # Of a child folder that came whole, to know how large they are.
-            rows = body.count(b"<Key>") if segment.is_whole and extent.following is None else 0
-            self._put(segment, body, extent, rows)
+            self._put(segment, body, self._listing.extent(body))
 
     def _name(self, segment: _Segment[P], level: Answer[P]) -> None:
         """Put what an answer names in the place of what had no names yet."""
@@ -423,14 +420,15 @@ class _Division(Generic[P]):
         self._spare -= risk
         return behind
 
-    def _put(self, segment: _Segment[P], body: bytes, extent: Extent, rows: int) -> None:
-        first, last, following = extent
+    def _put(self, segment: _Segment[P], body: bytes, extent: Extent) -> None:
+        first, last, rows, following = extent
         with self._listed:
             segment.is_asked = False
             self._asked -= 1
             stop = segment.stop
             is_over = stop is not None and (not last or stop.is_before(last))
-            if rows:
+            if segment.is_whole and rows and following is None:
+                # A child folder that came whole tells how large they are.
                 self._small_folders += 1
                 self._small_rows += rows
             if last and not (stop and stop.is_before(first)):

@@ -114,12 +114,13 @@ def _following(token: str | None) -> Mapping[str, str] | None:
 
 def _peek(body: bytes) -> Extent:
     around = envelope(body, b"<Contents>", b"</Contents>")
-    token = _TOKEN.search(around.decode())
-    is_last = b"<IsTruncated>false</IsTruncated>" in around
-    if b"<EncodingType>url</EncodingType>" not in around or (token is None and not is_last):
+    text = around.decode()
+    count, token = _KEY_COUNT.search(text), _TOKEN.search(text)
+    is_last = "<IsTruncated>false</IsTruncated>" in text
+    if "<EncodingType>url</EncodingType>" not in text or count is None or (token is None and not is_last):
         raise ValueError("the envelope does not tell")
     first, last = edge_keys(body)
-    return Extent(first, last, _following(None if is_last or token is None else token[1]))
+    return Extent(first, last, int(count[1]), _following(None if is_last or token is None else token[1]))
 
 
 def _gather(listing: FolderListing[ObjectPage], prefix: str) -> Iterator[ObjectPage]:

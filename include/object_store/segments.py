@@ -50,11 +50,13 @@ class Extent(NamedTuple):
 
     :ivar first: its first key; empty where it has no rows
     :ivar last: its last key
+    :ivar rows: how many there are
     :ivar following: as of an `Answer`
     """
 
     first: str
     last: str
+    rows: int
     following: Mapping[str, str] | None
 
 
@@ -141,7 +143,8 @@ class FolderListing(Generic[P]):
         except ValueError:
             answer = self.read(body)
             keys = answer.page.keys
-            return Extent(keys[0], keys[-1], answer.following) if keys else Extent("", "", answer.following)
+            first, last = (keys[0], keys[-1]) if keys else ("", "")
+            return Extent(first, last, len(keys), answer.following)
 
     def bodies(self, prefix: str) -> Iterator[bytes]:
         """The answers below a prefix, one after another, unread."""

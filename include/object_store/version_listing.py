@@ -143,7 +143,7 @@ def _peek(body: bytes) -> Extent:
     if "<EncodingType>url</EncodingType>" not in around or (following is None and not is_last):
         raise ValueError("the envelope does not tell")
     first, last = edge_keys(body)
-    return Extent(first, last, following)
+    return Extent(first, last, body.count(b"<Key>"), following)
 
 
 def _behind(text: str) -> Mapping[str, str]:

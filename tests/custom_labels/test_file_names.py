@@ -29,6 +29,8 @@ NAMES = [
     ("x/a.txt", Reason.NOT_AN_IMAGE_NAME),
     ("x/a.OGG", Reason.NOT_AN_IMAGE_NAME),
     ("x/a.png.txt", Reason.NOT_AN_IMAGE_NAME),
+    ("x/a.png\nb.txt", Reason.NOT_AN_IMAGE_NAME),
+    ("x/a.txt\nb.png", None),
     ("x/a.tar.gz", Reason.NOT_AN_IMAGE_NAME),
     ("x/a.gif", Reason.OTHER_IMAGE_NAME),
     ("x/a.HEIC", Reason.OTHER_IMAGE_NAME),
