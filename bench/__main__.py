@@ -81,7 +81,7 @@ COMPARISONS = (
         full_images=100_000,
         latency_ms=0,
         targets={"wall": 15},
-        gates={"cpu": 9},
+        gates={"cpu": 7},
     ),
     Comparison(
         title="manifest, 80 ms",

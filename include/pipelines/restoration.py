@@ -19,11 +19,14 @@ log = logging.getLogger(__name__)
 
 
 @step
-def restore_dataset(run: dict[str, Any]) -> dict[str, Any]:
+def restore_dataset(run: dict[str, Any] | None) -> dict[str, Any]:
     """Create the dataset again from its exported entries, where it was deleted and its replacement failed.
 
     Runs only after a failure; it then also ends the run's lease on the dataset. The run has failed all the same.
     """
+    if run is None:
+        # The task that makes the run of the request has failed, so that nothing has begun.
+        return {"restored": 0}
     import_run = ImportRun.from_json(run)
     lease = read_journal(import_run.s3, import_run.dataset).lease
     if lease is None or lease.holder != import_run.holder:

@@ -138,6 +138,8 @@ def test_an_unknown_parameter_fails_the_first_task(alexa_devices: Place, run_dag
     assert run.state == "failed"
     assert states(run)["validate_request"] == "failed"
     assert states(run)["check_access"] == "upstream_failed"
+    # There is nothing to restore, and nothing to try again.
+    assert states(run)["train.register.restore_dataset"] == states(run)["test.register.restore_dataset"] == "success"
     assert alexa_devices.workspace_keys() == []
 
 
