@@ -140,6 +140,8 @@ MEMORY_IMAGES = (1_000_000, 3_000_000)
 PEAK_RSS_MB = 300
 PEAK_GROWTH = 1.1
 
+_TICKS = (0.5, 1, 2, 5, 10, 20, 30)
+
 console = Console()
 if not console.is_terminal:
     console = Console(width=170)
@@ -413,13 +415,21 @@ def _draw(results: list[dict[str, Any]], path: Path) -> None:
         for offset, kind in ((-0.2, "wall"), (0.2, "cpu")):
             ratio = result["ratios"][kind]
             error = [[ratio["median"] - ratio["min"]], [ratio["max"] - ratio["median"]]]
-            colour = "C0" if kind == "wall" else "C1"
-            axes.barh(at + offset, ratio["median"], 0.35, xerr=error, color=colour, label=kind if not at else None)
+            colour, name = ("C0", "wall") if kind == "wall" else ("C1", "CPU")
+            axes.barh(at + offset, ratio["median"], 0.35, xerr=error, color=colour, label=name if not at else None)
+            if target := result["targets"].get(kind):
+                axes.plot([target] * 2, [at + offset - 0.2, at + offset + 0.2], color="C3", linewidth=2.5)
+    axes.plot([], [], color="C3", linewidth=2.5, label="target")
+    # From half as fast to thirty times as fast.
+    axes.set_xscale("log")
+    axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    axes.minorticks_off()
+    axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(compared)), [result["title"] for result in compared])
-    axes.set_xlabel("times as much as ours: median and range of rounds")
+    axes.set_xlabel("times the peer: median and range of rounds")
     axes.invert_yaxis()
-    axes.legend()
-    figure.savefig(path)
+    axes.legend(loc="lower right")
+    figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":
