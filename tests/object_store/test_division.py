@@ -121,8 +121,10 @@ def test_many_requests_are_under_way_at_once_and_few_are_useless(
     keys = [name(at) for at in range(6_000)]
     session = RoundSession(keys)
     assert listed(session, "" if name is image else "photos/", concurrency=16) == sorted(keys)
-    # 300 full answers: one after the other would be 300 rounds, and 16 at a time are 19.
-    assert len(session.asked) <= 300 * 1.5 + 5
+    # 300 full answers: one after the other would be 300 rounds, and 16 at a time are 19. Folders that are listed by
+    # themselves end in the middle of their last answer: 120 of them take three each.
+    fewest = 360 if name is SHAPES["folders of two answers and a half"] else 300
+    assert len(session.asked) <= fewest * 1.3 + 5
     assert session.rounds <= 45
 
 
