@@ -45,6 +45,9 @@ RiskName = Literal[
 PRESENT_FOR = timedelta(hours=24)
 """How late a run may begin that takes the bucket as it is for the bucket as of its time."""
 
+MAX_WAIT_MINUTES = 24 * 60
+"""The longest wait that a request may ask for: a run that waits longer than a day would meet its successor."""
+
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
 
 
@@ -147,6 +150,19 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             extra_json_schema={"section": GATES, "examples": [risk.value for risk in Risk]},
         ),
     ] = msgspec.field(default_factory=list)
+    max_wait_minutes: Annotated[
+        int,
+        Meta(
+            title="Maximum wait (minutes)",
+            description=(
+                "How long a run waits for another run, a person's save or a busy dataset before it fails; it takes "
+                "no worker meanwhile. `0`: it fails at once."
+            ),
+            ge=0,
+            le=MAX_WAIT_MINUTES,
+            extra_json_schema={"section": GATES},
+        ),
+    ] = 60
     register: Annotated[
         bool,
         Meta(
