@@ -70,10 +70,14 @@ def first_tasks(divided: dict[str, Any]) -> list[str]:
 
 
 @step
-def choose_dataset(run: dict[str, Any], dataset_type: str) -> dict[str, Any]:
-    """The run as one of this type of dataset alone, with a place of its own for what its tasks hand on."""
+def choose_dataset(run: dict[str, Any], dataset_type: str, chosen: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The run as one of this type of dataset alone, with a place of its own for what its tasks hand on.
+
+    Values that the source's tasks chose for parameters which were left empty become the request's: the snapshot says
+    what was done, and the next run can go by it.
+    """
     import_run = ImportRun.from_json(run)
-    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type)
+    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type, **(chosen or {}))
     return msgspec.structs.replace(import_run, request=request, slug=f"{import_run.slug}-{dataset_type}").to_json()
 
 

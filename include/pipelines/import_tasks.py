@@ -34,22 +34,25 @@ def start_import(source: str) -> tuple[XComArg, XComArg]:
     return run, task_of(check_access, **in_pool(CALLING_SLOTS))(run)
 
 
-def finish_import(run: XComArg, shards: XComArg, dataset_types: Sequence[DatasetType]) -> None:
+def finish_import(
+    run: XComArg, shards: XComArg, dataset_types: Sequence[DatasetType], *, chosen: XComArg | None = None
+) -> None:
     """Everything from the inspection of images to the summaries, for one dataset or both of a project.
 
     :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
     :param dataset_types: that a run may be for; with both, a run of one skips the tasks of the other
+    :param chosen: values that the source's tasks chose for parameters which were left empty
     """
     inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
     divided = task_of(divide_images, multiple_outputs=True, **in_pool(CALLING_SLOTS))(run, inspected)
-    chosen = divided
+    ways = divided
     if len(dataset_types) > 1:
-        chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
+        ways = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
     published: dict[str, XComArg] = {}
     for dataset_type in dataset_types:
         with dataset_group(dataset_type):
-            of_type = task_of(choose_dataset)(run, dataset_type)
-            chosen >> of_type
+            of_type = task_of(choose_dataset)(run, dataset_type, chosen)
+            ways >> of_type
             published[dataset_type] = finish_dataset(
                 of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"]
             )

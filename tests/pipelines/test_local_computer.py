@@ -18,9 +18,16 @@ from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.inspection import inspect_images
-from include.pipelines.local_computer import assign_labels, stage_files, upload_images
+from include.pipelines.local_computer import assign_labels, folder_of_request, stage_files, upload_images
 from include.pipelines.manifests import build_manifest
-from include.pipelines.requests import LocalComputerRequest, form
+from include.pipelines.requests import (
+    ExistingDatasetRequest,
+    GroundTruthRequest,
+    ImportRequest,
+    LocalComputerRequest,
+    S3FolderRequest,
+    form,
+)
 from include.pipelines.runs import ImportRun
 from tests.fixtures.places import HOLDER, Place, picture
 
@@ -198,6 +205,42 @@ def test_images_go_beside_those_of_the_dataset(place: Place, tmp_path: Path) -> 
     steps = Steps(place, local_folder=str(tmp_path))
     assert list(steps.ledger()) == ["photos/new.png"]
     assert steps.staged["destination"] == f"s3://{place.images}/photos/"
+
+
+@pytest.mark.integration
+def test_what_an_unregistered_import_left_in_one_child_folder_does_not_move_the_destination(
+    place: Place, tmp_path: Path
+) -> None:
+    here = Place(place.aws, place.workspace, place.workspace, place.project)
+    head = f"custom-labels/images/{place.project}/train/"
+    create(here, {f"{head}echo/1.png": "echo"})
+    fill(tmp_path, "echo/new.png")
+    steps = Steps(place, local_folder=str(tmp_path))
+    steps.ledger()
+    assert steps.staged["destination"] == f"s3://{place.workspace}/{head}"
+
+
+@pytest.mark.parametrize(
+    ("registered", "folder"),
+    [
+        (S3FolderRequest(s3_folder="s3://example-images/photos"), "photos/"),
+        (LocalComputerRequest(local_folder="/mnt", destination="s3://example-images/photos/upload"), "photos/upload/"),
+        (ExistingDatasetRequest(source_dataset="other", image_destination="s3://example-images/copies"), "copies/"),
+        (GroundTruthRequest(manifest="s3://example-images/a.manifest", image_root="s3://example-images/r/"), "r/"),
+        (GroundTruthRequest(manifest="s3://example-images/a.manifest"), None),
+        (LocalComputerRequest(local_folder="/mnt"), None),
+    ],
+)
+def test_the_destination_is_the_folder_that_the_registered_request_names(
+    registered: ImportRequest, folder: str | None
+) -> None:
+    found = folder_of_request(registered.to_json())
+    assert (found and str(found)) == (folder and f"s3://example-images/{folder}")
+
+
+@pytest.mark.parametrize("request_of_another_version", [None, {}, {"source": "s3_folder", "since": 2}])
+def test_a_request_of_another_version_names_no_folder(request_of_another_version: dict[str, Any] | None) -> None:
+    assert folder_of_request(request_of_another_version) is None
 
 
 @pytest.mark.integration

@@ -250,6 +250,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return ""
 
     @property
+    def images_folder(self) -> S3FolderLocation | None:
+        """The one folder that the images of the dataset lie in by this request; None where it names none."""
+        return None
+
+    @property
     def keeps_invalid_lines(self) -> bool:
         """Whether lines that training cannot use are sent all the same, as far as Rekognition takes them."""
         return False

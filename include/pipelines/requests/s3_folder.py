@@ -109,6 +109,11 @@ class S3FolderRequest(
         return workspace if workspace.bucket == self.location.bucket else None
 
     @property
+    def images_folder(self) -> S3FolderLocation:
+        """The S3 folder location."""
+        return self.location
+
+    @property
     def scope(self) -> str:
         return str(self.location)
 
