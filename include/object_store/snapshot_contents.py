@@ -18,10 +18,11 @@ from botocore.exceptions import BotoCoreError
 from include.custom_labels.diff import Snapshot
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.documents import unreadable
 from include.object_store.failures import error_of_boto3
 from include.object_store.session import S3Session
 from include.object_store.snapshots import SnapshotFolder, SnapshotSummary
-from include.object_store.streams import read_chunks, read_json, unreadable
+from include.object_store.streams import read_chunks, read_json
 from include.object_store.tables import ledger_objects, read_ledger_objects
 
 _READ_BYTES: Final = 1 << 18

@@ -8,6 +8,7 @@
       snapshots/<snapshot id>/                  <project>-<train|test>.manifest  ledger.parquet  entries.manifest
                                                 report.html  summary.json
       exports/<run>.manifest                    the entries of a dataset before it was replaced
+      sent/<run>.parquet                        digests of what unfinished runs may have sent
       current.json                              the registered snapshot
       edits/<save id>.manifest                  the entries that a save of the gallery changed, as they were before
       edits/<save id>.json                      what became of the save
@@ -133,6 +134,10 @@ class DatasetFolder:
 
     def export(self, run_slug: str) -> S3Uri:
         return self.folder.uri(f"exports/{run_slug}.manifest")
+
+    def sent(self, run_slug: str) -> S3Uri:
+        """Digests of the lines that a run and the unfinished runs before it may have sent."""
+        return self.folder.uri(f"sent/{run_slug}.parquet")
 
     def edited_entries(self, save_id: str) -> S3Uri:
         return self.folder.uri(f"edits/{save_id}.manifest")

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
+from include.object_store.documents import unreadable
 from include.object_store.failures import error_of_boto3
 from include.object_store.ranged_reads import read_parts
 from include.object_store.session import S3Session
@@ -286,16 +287,6 @@ def read_json(session: S3Session, uri: S3Uri, kind: type[T]) -> tuple[T, str] | 
         return msgspec.json.decode(found[0], type=kind), found[1]
     except msgspec.DecodeError as error:
         raise unreadable(uri, error) from error
-
-
-def unreadable(place: object, error: Exception) -> AccessError:
-    """The error for a document that has not the form that this project gives it."""
-    return AccessError(
-        "DOCUMENT_UNREADABLE",
-        f"{place} is not what this project writes: {error}",
-        "Restore the object's previous version, or remove it.",
-        location=str(place),
-    )
 
 
 def object_head(session: S3Session, uri: S3Uri) -> StoredHead:
