@@ -32,7 +32,8 @@ from include.gallery.messages import MAX_REFUSALS, Conflict, Problem, Refusal, S
 from include.gallery.services import Services
 from include.gallery.snapshots import DatasetName
 from include.gallery.statistics import read_statistics
-from include.object_store.registration_journal import HeldJournal, Holder
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal
 from include.object_store.streams import ObjectWriter, put_json, read_json
 
 HOLDER: Final = "custom_labels_gallery"

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
+from include.custom_labels.dataset_entries import DIGEST_BYTES
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.object_store.documents import missing, unreadable
 from include.object_store.session import S3Session
 from include.object_store.streams import StoredObject
 from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns, stored_of
-
-DIGEST_BYTES: Final = 16
-"""Of `include.custom_labels.dataset_entries.Entry.content`."""
 
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("identity", pa.string(), nullable=False),

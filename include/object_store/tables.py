@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.custom_labels.dataset_entries import DIGEST_BYTES
 from include.custom_labels.ledger import LedgerPage, State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.objects import ObjectPage
@@ -48,12 +49,13 @@ LEDGER_SCHEMA = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("entry", pa.binary()),
         pa.field("place", pa.string()),
+        pa.field("sent", pa.binary(DIGEST_BYTES)),
     ]
 )
 # Dictionaries pay where values repeat; every key and ETag is another one.
 _REPEATED = ["last_modified", "state", "label", "reason", "detail"]
 # Columns of which whole pages often have one value, which is faster to count than to convert.
-_ALIKE = frozenset({"state", "label", "reason", "detail", "entry", "place", "version_id"})
+_ALIKE = frozenset({"state", "label", "reason", "detail", "entry", "place", "version_id", "sent"})
 
 
 class TableWriter:
@@ -264,6 +266,7 @@ def append_ledger_page(table: TableWriter, page: LedgerPage) -> None:
         page.heights,
         page.entries or [None] * len(page),
         objects.places or [None] * len(page),
+        page.sent or [None] * len(page),
     )
 
 
@@ -296,7 +299,7 @@ def ledger_of(file: BinaryIO, place: object) -> Iterator[LedgerPage]:
 
 
 def _ledger_pages(columns: Iterable[list[list[Any]]], place: object) -> Iterator[LedgerPage]:
-    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries, places in columns:
+    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries, places, sent in columns:
         yield LedgerPage(
             ObjectPage(keys, sizes, etags, times, places if any(places) else None),
             _members(State, states, place),
@@ -306,6 +309,7 @@ def _ledger_pages(columns: Iterable[list[list[Any]]], place: object) -> Iterator
             widths,
             heights,
             entries if any(entries) else None,
+            sent if any(sent) else None,
         )
 
 

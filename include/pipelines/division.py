@@ -20,6 +20,7 @@ from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.manifests import check_faults
 from include.pipelines.requests import SplitRequest
 from include.pipelines.runs import ImportRun
+from include.pipelines.side_changes import run_of_type, write_arriving_work
 from include.pipelines.steps import step
 from include.rekognition.errors import translated_errors
 
@@ -59,7 +60,9 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
         if sides.count(side):
             pages = ledger_of(side, _pages(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
-            divided[dataset_type] = [{"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}]
+            shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
+            work = write_arriving_work(import_run, dataset_type, shard) if request.register else ""
+            divided[dataset_type] = [shard | {"arriving_work": work}]
         log.info("The %s dataset gets %s images.", dataset_type, f"{sides.count(side):,}")
     return divided
 
@@ -77,8 +80,7 @@ def choose_dataset(run: dict[str, Any], dataset_type: str, chosen: dict[str, Any
     what was done, and the next run can go by it.
     """
     import_run = ImportRun.from_json(run)
-    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type, **(chosen or {}))
-    return msgspec.structs.replace(import_run, request=request, slug=f"{import_run.slug}-{dataset_type}").to_json()
+    return run_of_type(import_run, dataset_type, **(chosen or {})).to_json()
 
 
 def _pages(run: ImportRun, shards: Iterable[Mapping[str, Any]]) -> Iterator[LedgerPage]:

@@ -23,7 +23,7 @@ from include.custom_labels.diff import DIFFERENCES, SnapshotDiff
 from include.custom_labels.risks import RiskFinding
 from include.gallery.addresses import SampleAddress
 from include.gallery.messages import HeldChange, HeldImage, Risk, RunDataset, RunPage
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetType
 from include.object_store.streams import read_bytes
@@ -31,7 +31,7 @@ from include.pipelines.gate_tasks import APPROVE, CHECK_GATE, QUESTION_KEY
 from include.pipelines.gates import GATE_KEY, Gate
 from include.pipelines.import_tasks import PUBLISH
 from include.pipelines.registration import Plan
-from include.pipelines.registration_group import PLAN, RECONCILE
+from include.pipelines.registration_tasks import PLAN, REGISTER
 from include.pipelines.runs import ImportRun
 from include.pipelines.snapshot_report import SampleImage
 
@@ -89,7 +89,7 @@ class AirflowRuns:
         )
 
 
-_TASKS: Final = (PLAN, CHECK_GATE, RECONCILE, PUBLISH)
+_TASKS: Final = (PLAN, CHECK_GATE, REGISTER, PUBLISH)
 
 
 def run_state(dag_id: str, run_id: str) -> str | None:
@@ -136,7 +136,7 @@ def _dataset(
     def of(task: str, key: str = XCOM_RETURN_KEY) -> Any:
         return left.get((f"{dataset_type}.{task}", key))
 
-    reconciled = of(RECONCILE) or {}
+    reconciled = of(REGISTER) or {}
     decided = reconciled.get("plan") or of(PLAN)
     plan = msgspec.convert(decided, Plan) if decided else None
     found = of(CHECK_GATE, GATE_KEY)
