@@ -17,6 +17,7 @@ from typing import Final, Self
 import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
+from include.object_store.documents import Instant, S3Address
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder
 from include.object_store.streams import put_json, read_json
@@ -34,7 +35,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     holder: Holder
-    expires_at: datetime
+    expires_at: Instant
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     dataset_arn: str
-    entries: str
+    entries: S3Address
     count: int
 
 
@@ -65,7 +66,8 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
 def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
     """What is under way; an empty journal where nothing ever was.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     found = read_json(session, dataset.registration, Journal)
     return found[0] if found else Journal()

@@ -16,8 +16,8 @@ from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.object_store.documents import missing, unreadable
 from include.object_store.session import S3Session
-from include.object_store.streams import StoredObject
-from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns, stored_of
+from include.object_store.streams import StoredObject, stored_of
+from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns
 
 DIGEST_BYTES: Final = 16
 """Of `include.custom_labels.dataset_entries.Entry.content`."""

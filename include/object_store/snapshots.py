@@ -20,6 +20,7 @@ summary is whole.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,9 +30,10 @@ import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.documents import Instant, S3Address, missing
 from include.object_store.listing import list_folders
 from include.object_store.session import S3Session
-from include.object_store.streams import StoredObject, copy_object, put_bytes, put_json, read_json
+from include.object_store.streams import StoredObject, copy_object, put_bytes, put_json, read_bytes, read_json
 
 DatasetType = Literal["train", "test"]
 
@@ -52,16 +54,20 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar manifest: ``s3://`` address of the manifest, in the snapshot's folder
     :ivar ledger: ``s3://`` address of the ledger, in the snapshot's folder
+    :ivar ledger_sha256: in hex, like the other digests; empty in a snapshot of an earlier release
+    :ivar entries_sha256: of the dataset's entries before; empty where none were kept
     :ivar details: what else the run has to say: counts, findings, timings
     """
 
     snapshot_id: str
-    as_of: datetime
-    manifest: str
+    as_of: Instant
+    manifest: S3Address
     manifest_sha256: str
     manifest_size_bytes: int
-    ledger: str
+    ledger: S3Address
     images: int
+    ledger_sha256: str = ""
+    entries_sha256: str = ""
     details: dict[str, Any] = {}
 
 
@@ -70,6 +76,8 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar objects_sha256: digest of the images' keys, ETags and sizes, since a manifest does not change with every image
     :ivar is_holding: whether the dataset holds entries of images that the source no longer has
+    :ivar summary_sha256: digest of its `summary.json`, which has the digests of the other objects; empty in a document
+        of an earlier release
     :ivar dataset_updated_at: when the service says that the dataset was last changed, once it was registered; as long
         as it says so, nobody has changed an entry
     """
@@ -77,10 +85,15 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: str
     manifest_sha256: str
     dataset_arn: str
-    registered_at: datetime
+    registered_at: Instant
     objects_sha256: str = ""
     is_holding: bool = False
     dataset_updated_at: str = ""
+    summary_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        # One of another form would fail later, where nobody expects it to.
+        _ = self.as_of
 
     @property
     def as_of(self) -> datetime:
@@ -191,7 +204,7 @@ def publish_snapshot(
     ledger: StoredObject,
     images: int,
     report: Callable[[SnapshotSummary], str] | None = None,
-    entries: S3Uri | None = None,
+    entries: StoredObject | None = None,
     details: dict[str, Any] | None = None,
 ) -> SnapshotSummary:
     """Make a snapshot of a staged manifest and ledger; the snapshot that is there already when it is the same.
@@ -215,10 +228,12 @@ def publish_snapshot(
             manifest_size_bytes=manifest.size_bytes,
             ledger=str(snapshot.ledger),
             images=images,
+            ledger_sha256=ledger.sha256,
+            entries_sha256=entries.sha256 if entries else "",
             details=details or {},
         )
         if entries is not None:
-            copy_object(session, entries, snapshot.entries)
+            copy_object(session, entries.uri, snapshot.entries)
         if report is not None:
             put_bytes(session, snapshot.report, report(summary).encode(), content_type="text/html; charset=utf-8")
         if put_json(session, snapshot.summary, summary, if_absent=True) is not None:
@@ -237,10 +252,24 @@ def publish_snapshot(
 def read_summary(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> SnapshotSummary | None:
     """The summary of a snapshot; None where there is no whole snapshot.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     found = read_json(session, dataset.snapshot(snapshot_id).summary, SnapshotSummary)
     return found and found[0]
+
+
+def summary_sha256(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> str:
+    """The digest of a snapshot's summary, for `CurrentSnapshot`.
+
+    :raises DocumentError: DOCUMENT_MISSING
+    :raises AccessError: what else S3 answers
+    """
+    uri = dataset.snapshot(snapshot_id).summary
+    found = read_bytes(session, uri)
+    if found is None:
+        raise missing(uri, "the run that published the snapshot")
+    return hashlib.sha256(found[0]).hexdigest()
 
 
 def nearest_snapshot(
@@ -249,7 +278,8 @@ def nearest_snapshot(
     """The whole snapshot that is as of the latest time before ``as_of``.
 
     :param or_later: take the first one after it where there is none
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     earlier: list[str] = []
     later: list[str] = []
@@ -266,7 +296,8 @@ def nearest_snapshot(
 def read_current(session: S3Session, dataset: DatasetFolder) -> tuple[CurrentSnapshot, str] | None:
     """The registered snapshot and the ETag to hand to `write_current`; None before the first registration.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     return read_json(session, dataset.current, CurrentSnapshot)
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
-from include.object_store.documents import unreadable
+from include.object_store.documents import damaged, decode_document, encode_document
 from include.object_store.failures import error_of_boto3
 from include.object_store.ranged_reads import read_parts
 from include.object_store.session import S3Session
@@ -33,7 +33,7 @@ PARTS_IN_FLIGHT = 3
 
 _FAILED_CONDITION = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
-T = TypeVar("T")
+Document = TypeVar("Document", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,14 @@ class StoredObject:
     etag: str
     version_id: str | None
     sha256: str
+
+
+class Written(Protocol):
+    """What writes one object: an `ObjectWriter`, or what is made of one."""
+
+    @property
+    def stored(self) -> StoredObject | None:
+        """What was written, once the ``with`` block has ended."""
 
 
 class ObjectWriter:
@@ -204,6 +212,13 @@ class ObjectWriter:
         )
 
 
+def stored_of(writer: Written) -> StoredObject:
+    """What a writer wrote, once its ``with`` block has ended."""
+    if writer.stored is None:
+        raise RuntimeError("a writer was asked for its object before its with block ended")
+    return writer.stored
+
+
 def _write_error(error: BotoCoreError | ClientError, uri: S3Uri) -> AccessError:
     if not _is_failed_condition(error):
         return error_of_boto3(error, uri)
@@ -256,8 +271,8 @@ def put_bytes(
 def put_json(
     session: S3Session, uri: S3Uri, value: object, *, if_absent: bool = False, if_match: str | None = None
 ) -> str | None:
-    """`put_bytes` of a JSON document: anything that msgspec encodes, indented for people."""
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    """`put_bytes` of a JSON document, with its format."""
+    data = encode_document(value)
     return put_bytes(session, uri, data, content_type="application/json", if_absent=if_absent, if_match=if_match)
 
 
@@ -275,18 +290,20 @@ def read_bytes(session: S3Session, uri: S3Uri) -> tuple[bytes, str] | None:
         raise failure from error
 
 
-def read_json(session: S3Session, uri: S3Uri, kind: type[T]) -> tuple[T, str] | None:
-    """A JSON document as ``kind`` and its ETag without quotes; None where there is none.
+def read_json(session: S3Session, uri: S3Uri, kind: type[Document], *, sha256: str = "") -> tuple[Document, str] | None:
+    """A JSON document as the struct ``kind`` and its ETag without quotes; None where there is none.
 
-    :raises AccessError: DOCUMENT_UNREADABLE when it is not such a document, or what else S3 answers
+    :param sha256: what its bytes have to be, in hex; empty where that is not known
+    :raises DocumentError: DOCUMENT_UNREADABLE, DOCUMENT_FORMAT, or DOCUMENT_DAMAGED
+    :raises AccessError: what else S3 answers
     """
     found = read_bytes(session, uri)
     if found is None:
         return None
-    try:
-        return msgspec.json.decode(found[0], type=kind), found[1]
-    except msgspec.DecodeError as error:
-        raise unreadable(uri, error) from error
+    document = decode_document(uri, found[0], kind)
+    if sha256 and hashlib.sha256(found[0]).hexdigest() != sha256:
+        raise damaged(uri, "its digest is another")
+    return document, found[1]
 
 
 def object_head(session: S3Session, uri: S3Uri) -> StoredHead:

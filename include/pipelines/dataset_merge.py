@@ -22,7 +22,7 @@ from include.custom_labels.outcomes import OutcomeRow, aside_of_row, outcome_of_
 from include.custom_labels.quotas import MAX_FINDING_SAMPLES
 from include.object_store.registration_journal import Journal
 from include.object_store.snapshots import CurrentSnapshot, read_summary
-from include.object_store.streams import ObjectWriter, read_lines
+from include.object_store.streams import ObjectWriter, StoredObject, read_lines, stored_of
 from include.object_store.tables import read_ledger
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import Progress
@@ -158,13 +158,12 @@ def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> 
     return sorted([*entries, *lost], key=lambda each: each.identity)
 
 
-def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> S3Uri:
+def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> StoredObject:
     """Entries as a manifest in the run's staging folder, from which the dataset could be created again."""
-    uri = run.staged("entries.manifest")
-    with ObjectWriter(run.s3, uri, content_type=JSON_LINES) as writer:
+    with ObjectWriter(run.s3, run.staged("entries.manifest"), content_type=JSON_LINES) as writer:
         for each in entries:
             writer.write(submission_line(each.line))
-    return uri
+    return stored_of(writer)
 
 
 def merge_dataset(

@@ -17,6 +17,7 @@ from include.object_store.snapshots import (
     SnapshotSummary,
     publish_snapshot,
     read_current,
+    summary_sha256,
     write_current,
 )
 from include.object_store.streams import StoredObject
@@ -78,7 +79,7 @@ def publish(
         ledger=_stored(**reconciled["ledger"]),
         images=built["lines"],
         report=report,
-        entries=S3Uri.parse(plan.export) if loses_entries else None,
+        entries=_stored(plan.export, plan.export_sha256, 0) if loses_entries else None,
         details={
             "run": {"dag_id": import_run.holder.dag_id, "run_id": import_run.holder.run_id},
             "request": import_run.request.to_json(),
@@ -134,6 +135,7 @@ def _make_current(run: ImportRun, built: dict[str, Any], summary: SnapshotSummar
         objects_sha256=built["objects_sha256"],
         is_holding=State.HELD in reconciled["states"],
         dataset_updated_at=reconciled["dataset_updated_at"],
+        summary_sha256=summary_sha256(run.s3, run.dataset, summary.snapshot_id),
     )
     write_current(run.s3, run.dataset, current, expected_etag=found[1] if found else None)
     before = found[0] if found else None

@@ -76,6 +76,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     :ivar changes: ``s3://`` address of the lines to send to a dataset that exists
     :ivar sent: number of lines that are sent either way
     :ivar export: ``s3://`` address of the dataset's entries before
+    :ivar export_sha256: its digest, in hex
     :ivar exported: their number
     :ivar outcomes: ``s3://`` address of what the ledger has to say beyond the source, empty where there is nothing
     :ivar totals: images by outcome of the merge
@@ -92,6 +93,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     changes: str = ""
     sent: int = 0
     export: str = ""
+    export_sha256: str = ""
     exported: int = 0
     outcomes: str = ""
     totals: dict[str, int] = {}
@@ -214,7 +216,7 @@ def _plan_update(
         plan = _plan(run, "replace", merged, arn, fingerprint, manifest=merged.manifest, sent=merged.entries)
     else:
         plan = _plan(run, "update" if merged.sent else "unchanged", merged, arn, fingerprint, sent=merged.sent)
-    return msgspec.structs.replace(plan, export=str(export), exported=len(entries))
+    return msgspec.structs.replace(plan, export=str(export.uri), export_sha256=export.sha256, exported=len(entries))
 
 
 def _plan(
