@@ -29,13 +29,16 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 _IN_DATASET: Final = re.compile(r"(?P<workspace>s3://[^/]+/(?:.*/)?)datasets/(?P<project>[^/]+)/(?P<type>train|test)/")
 
 
-def encode_document(value: object) -> bytes:
-    """A JSON document as it is written, indented for people; the same value gives the same bytes.
+def encode_document(value: object, *, write_id: str = "") -> bytes:
+    """A JSON document as it is written, indented for people; the same arguments give the same bytes.
 
     :param value: anything that msgspec encodes as an object
+    :param write_id: tells this write from any other of the same value; empty where nobody asks
     """
-    members: dict[str, Any] = msgspec.to_builtins(value)
-    return msgspec.json.format(msgspec.json.encode(members | {"format": FORMAT}), indent=2) + b"\n"
+    members: dict[str, Any] = msgspec.to_builtins(value) | {"format": FORMAT}
+    if write_id:
+        members["write_id"] = write_id
+    return msgspec.json.format(msgspec.json.encode(members), indent=2) + b"\n"
 
 
 def decode_document(place: object, data: bytes, kind: type[Document]) -> Document:
@@ -56,7 +59,7 @@ def decode_document(place: object, data: bytes, kind: type[Document]) -> Documen
     except msgspec.ValidationError as error:
         raise (of_another_format(place, None, error) if written is None else unreadable(place, error)) from error
     known = {field.encode_name for field in msgspec.structs.fields(kind)}
-    if written is not None and (unknown := members.keys() - known):
+    if written is not None and (unknown := members.keys() - known - {"write_id"}):
         # A name that was mistyped by hand would count as a member that is not there.
         raise unreadable(place, f"it has the members {', '.join(sorted(unknown))}")
     return document
