@@ -361,6 +361,8 @@ class _Image:
                 sent=self._sent_before(theirs),
                 work=taken,
                 detail=misfit,
+                etag=image.etag,
+                size_bytes=image.size_bytes,
             )
         is_moved = read_entry(taken)[0] != source_ref
         moved = f"; moved here from {read_entry(taken)[0]}" if is_moved else ""
@@ -375,6 +377,8 @@ class _Image:
             sent=self._sent_before(theirs),
             work=_at(taken, source_ref),
             detail=f"the source says {describe(line)}{moved}",
+            etag=image.etag,
+            size_bytes=image.size_bytes,
             is_on_new_bytes=self._is_on_new_bytes(image),
         )
 

@@ -8,19 +8,68 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Final
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
 
 from include.custom_labels.errors import DocumentError
 
 FORMAT: Final = 2
 """Of the JSON documents that this release writes, in their member ``format``. Earlier releases wrote no such member."""
 
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time in a document; one without a time zone is refused, as it cannot be compared with others."""
+
+S3Address = Annotated[str, msgspec.Meta(pattern=r"^s3://[^/]+/.")]
+"""``s3://`` address of an object in a document."""
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
 _IN_DATASET: Final = re.compile(r"(?P<workspace>s3://[^/]+/(?:.*/)?)datasets/(?P<project>[^/]+)/(?P<type>train|test)/")
+
+
+def encode_document(value: object, *, write_id: str = "") -> bytes:
+    """A JSON document as it is written, indented for people; the same arguments give the same bytes.
+
+    :param value: anything that msgspec encodes as an object
+    :param write_id: tells this write from any other of the same value; empty where nobody asks
+    """
+    members: dict[str, Any] = msgspec.to_builtins(value) | {"format": FORMAT}
+    if write_id:
+        members["write_id"] = write_id
+    return msgspec.json.format(msgspec.json.encode(members), indent=2) + b"\n"
+
+
+def decode_document(place: object, data: bytes, kind: type[Document]) -> Document:
+    """A JSON document as the struct ``kind``; one without a format is read where it can be understood.
+
+    :param place: what an error calls it
+    :raises DocumentError: DOCUMENT_UNREADABLE, or DOCUMENT_FORMAT
+    """
+    try:
+        members = msgspec.json.decode(data, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise unreadable(place, error) from error
+    written = members.pop("format", None)
+    if written not in (None, FORMAT):
+        raise of_another_format(place, written)
+    try:
+        document = msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise (of_another_format(place, None, error) if written is None else unreadable(place, error)) from error
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    if written is not None and (unknown := members.keys() - known - {"write_id"}):
+        # A name that was mistyped by hand would count as a member that is not there.
+        raise unreadable(place, f"it has the members {', '.join(sorted(unknown))}")
+    return document
 
 
 def unreadable(place: object, error: Exception | str) -> DocumentError:
     """The error for a document that has not the form that this project gives it: cut off, empty, or edited by hand."""
-    return _error("DOCUMENT_UNREADABLE", place, f"{place} is not what this project writes: {error}")
+    return DocumentError(
+        "DOCUMENT_UNREADABLE", f"{place} is not what this project writes: {error}", _way_out(place), location=str(place)
+    )
 
 
 def damaged(place: object, what: str) -> DocumentError:
@@ -28,24 +77,30 @@ def damaged(place: object, what: str) -> DocumentError:
 
     :param what: the difference, as a clause
     """
-    return _error("DOCUMENT_DAMAGED", place, f"{place} is not what was written: {what}.")
+    return DocumentError(
+        "DOCUMENT_DAMAGED", f"{place} is not what was written: {what}.", _way_out(place), location=str(place)
+    )
 
 
 def missing(place: object, named_by: object) -> DocumentError:
     """The error for a document that is gone and that another document names."""
-    return _error("DOCUMENT_MISSING", place, f"{place} is gone, and {named_by} names it.")
+    return DocumentError(
+        "DOCUMENT_MISSING", f"{place} is gone, and {named_by} names it.", _way_out(place), location=str(place)
+    )
 
 
-def of_another_format(place: object, found: int | None, why: object = "") -> DocumentError:
+def of_another_format(place: object, found: object, why: object = "") -> DocumentError:
     """The error for a document of a release that wrote other documents.
 
     :param found: its ``format``; None where it has none
     :param why: what this release does not understand
     """
-    told = f"has the format {found}" if found is not None else "has no format, so that an earlier release wrote it"
-    reason = f" {why}" if why else ""
-    return _error(
-        "DOCUMENT_FORMAT", place, f"{place} {told}; this release writes {FORMAT} and cannot read that one.{reason}"
+    told = "no format, as documents of earlier releases" if found is None else f"the format {found}"
+    return DocumentError(
+        "DOCUMENT_FORMAT",
+        f"{place} has {told}, and this release reads the format {FORMAT}. {why}".rstrip(),
+        _way_out(place),
+        location=str(place),
     )
 
 
@@ -61,13 +116,11 @@ def rebuild_command(place: object) -> str:
     return f"python -m include.custom_labels rebuild-base {workspace} --project {project} --type {found['type']}"
 
 
-def _error(code: str, place: object, message: str) -> DocumentError:
+def _way_out(place: object) -> str:
     command = rebuild_command(place)
-    if command:
-        next_step = (
-            f"Restore the object's previous version, where the bucket has one, or rebuild the dataset's documents: "
-            f"`{command} --dry-run` says what that would do. Delete nothing."
-        )
-    else:
-        next_step = "Restore the object's previous version, or run again what wrote it."
-    return DocumentError(code, message, next_step, location=str(place))
+    if not command:
+        return "Restore the object's previous version, or run again what wrote it."
+    return (
+        "Restore the object's previous version, where the bucket has one, or rebuild the dataset's documents: "
+        f"`{command} --dry-run` says what that would do. Delete nothing."
+    )

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
+from include.object_store.documents import Instant, S3Address
 from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder
@@ -29,7 +30,7 @@ LEASE: Final = timedelta(hours=24)
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     holder: Holder
-    expires_at: datetime
+    expires_at: Instant
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     dataset_arn: str
-    entries: str
+    entries: S3Address
     count: int
 
 
@@ -93,7 +94,8 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
 def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
     """What is under way; an empty journal where nothing ever was.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     found = read_json(session, dataset.registration, Journal)
     return found[0] if found else Journal()

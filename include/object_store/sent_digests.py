@@ -17,8 +17,8 @@ from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.object_store.documents import missing, unreadable
 from include.object_store.session import S3Session
-from include.object_store.streams import StoredObject
-from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns, stored_of
+from include.object_store.streams import StoredObject, stored_of
+from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns
 
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("identity", pa.string(), nullable=False),

@@ -30,10 +30,11 @@ import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.documents import Instant, S3Address, missing
 from include.object_store.holders import Holder
 from include.object_store.listing import list_folders
 from include.object_store.session import S3Session
-from include.object_store.streams import StoredObject, copy_object, put_bytes, put_json, read_json
+from include.object_store.streams import StoredObject, copy_object, put_bytes, put_json, read_bytes, read_json
 
 DatasetType = Literal["train", "test"]
 
@@ -58,19 +59,31 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar manifest: ``s3://`` address of the manifest, in the snapshot's folder
     :ivar ledger: ``s3://`` address of the ledger, in the snapshot's folder
+    :ivar ledger_sha256: in hex, like the other digests; empty in a snapshot of an earlier release
+    :ivar entries_sha256: of the dataset's entries before; empty where none were kept
     :ivar details: what else the run has to say: counts, findings, timings
     """
 
     snapshot_id: str
-    as_of: datetime
-    manifest: str
+    as_of: Instant
+    manifest: S3Address
     manifest_sha256: str
     manifest_size_bytes: int
-    ledger: str
+    ledger: S3Address
+    images: int
     ledger_sha256: str = ""
     entries_sha256: str = ""
-    images: int
     details: dict[str, Any] = {}
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """The snapshot that one import of a dataset was last registered from.
+
+    :ivar summary_sha256: digest of its `summary.json`, which has the digests of the other objects
+    """
+
+    snapshot_id: str
+    summary_sha256: str = ""
 
 
 class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +95,7 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         before its entries were read; as long as it says so, nobody has changed an entry
     :ivar run: that has registered it
     :ivar origin: of the import, as it was resolved
-    :ivar bases: by origin, the registered snapshot of each import of the dataset
+    :ivar bases: of each import of the dataset, by origin
     :ivar begun_at: when the run began that the snapshot is of
     :ivar entries: that the dataset was verified to have; -1 where that is not known
     :ivar labelled: how many of them have a label or a box
@@ -94,19 +107,23 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: str
     manifest_sha256: str
     dataset_arn: str
-    registered_at: datetime
+    registered_at: Instant
     objects_sha256: str = ""
     is_holding: bool = False
     dataset_updated_at: str = ""
     run: Holder | None = None
     origin: str = ""
-    bases: dict[str, str] = {}
-    begun_at: datetime | None = None
+    bases: dict[str, Base] = {}
+    begun_at: Instant | None = None
     entries: int = -1
     labelled: int = -1
     content_sha256: str = ""
     announced: str = ""
     summary_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        # One of another form would fail later, where nobody expects it to.
+        _ = self.as_of
 
     @property
     def announcement(self) -> str:
@@ -255,9 +272,9 @@ def publish_snapshot(
             manifest_sha256=manifest.sha256,
             manifest_size_bytes=manifest.size_bytes,
             ledger=str(snapshot.ledger),
+            images=images,
             ledger_sha256=ledger.sha256,
             entries_sha256=entries_sha256,
-            images=images,
             details=details or {},
         )
         if entries is not None:
@@ -280,10 +297,24 @@ def publish_snapshot(
 def read_summary(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> SnapshotSummary | None:
     """The summary of a snapshot; None where there is no whole snapshot.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     found = read_json(session, dataset.snapshot(snapshot_id).summary, SnapshotSummary)
     return found and found[0]
+
+
+def summary_sha256(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> str:
+    """The digest of a snapshot's summary, for `CurrentSnapshot`.
+
+    :raises DocumentError: DOCUMENT_MISSING
+    :raises AccessError: what else S3 answers
+    """
+    uri = dataset.snapshot(snapshot_id).summary
+    found = read_bytes(session, uri)
+    if found is None:
+        raise missing(uri, "the run that published the snapshot")
+    return hashlib.sha256(found[0]).hexdigest()
 
 
 def nearest_snapshot(
@@ -292,7 +323,8 @@ def nearest_snapshot(
     """The whole snapshot that is as of the latest time before ``as_of``.
 
     :param or_later: take the first one after it where there is none
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     earlier: list[str] = []
     later: list[str] = []
@@ -309,7 +341,8 @@ def nearest_snapshot(
 def read_current(session: S3Session, dataset: DatasetFolder) -> tuple[CurrentSnapshot, str] | None:
     """The registered snapshot and the ETag to hand to `write_current`; None before the first registration.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     return read_json(session, dataset.current, CurrentSnapshot)
 

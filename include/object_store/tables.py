@@ -19,7 +19,7 @@ from include.custom_labels.versions import ObjectsAsOf
 from include.object_store.documents import unreadable
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
-from include.object_store.streams import ObjectWriter, StoredObject, object_head
+from include.object_store.streams import ObjectWriter, StoredObject, object_head, stored_of
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -320,10 +320,3 @@ def _members(kind: type[Member], values: list[str], place: object) -> list[Membe
     except ValueError as error:
         raise unreadable(place, error) from error
     return [members[value] for value in values]
-
-
-def stored_of(table: TableWriter) -> StoredObject:
-    """What a table became, once its ``with`` block has ended."""
-    if table.stored is None:
-        raise RuntimeError("a table was used before its with block ended")
-    return table.stored

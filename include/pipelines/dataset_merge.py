@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from include.custom_labels.dataset_counts import DatasetCounts
+from include.custom_labels.dataset_counts import DatasetCounts, check_counts
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
+from include.custom_labels.line_contents import Content, LineContents
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.manifest import submission_line
 from include.custom_labels.merge import (
@@ -47,7 +49,7 @@ from include.object_store.registered_snapshot import RegisteredSnapshot, read_re
 from include.object_store.registration_journal import Journal
 from include.object_store.sent_digests import read_sent, write_sent
 from include.object_store.snapshots import CurrentSnapshot
-from include.object_store.streams import ObjectWriter, StoredObject, read_lines
+from include.object_store.streams import ObjectWriter, StoredObject, read_lines, stored_of
 from include.object_store.tables import read_ledger
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import Progress
@@ -179,6 +181,13 @@ class Merge:
         told.sort(key=lambda row: row.key)
         write_outcomes(run, told)
         totals = dict(sorted(tally.totals.items()))
+        before, after = tally.before, tally.after
+        check_counts(
+            after,
+            region=run.region,
+            dataset_type=run.dataset_type,
+            source_labels=self.built["images_per_label"],
+        )
         log.info("The merge: %s", ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items()))
         return MergeResult(
             manifest=str(run.staged(names[0])),
@@ -194,13 +203,13 @@ class Merge:
             work_removed=tally.work_removed.total(),
             work_overwritten=tally.work_overwritten.total(),
             work_on_new_bytes=tally.work_on_new_bytes.total(),
-            entries=tally.after.entries,
-            labelled=tally.after.labelled,
+            entries=after.entries,
+            labelled=after.labelled,
             size_bytes=size_bytes,
-            entries_before=tally.before.entries,
-            labels=dict(sorted(tally.after.images_per_label.items())),
-            labels_before=dict(sorted(tally.before.images_per_label.items())),
-            content_sha256=tally.after.content_sha256,
+            entries_before=before.entries,
+            labels=after.images_per_label,
+            labels_before=before.images_per_label,
+            content_sha256=after.content_sha256,
         )
 
 
@@ -228,7 +237,9 @@ class _Tally:
 
     def __init__(self, elsewhere: frozenset[str]) -> None:
         self.totals: Counter[str] = Counter()
-        self.before, self.after = DatasetCounts(), DatasetCounts()
+        self._contents = LineContents()
+        self._before: list[_Counted] = []
+        self._after: list[_Counted] = []
         self.removals = 0
         self.removed, self.work_removed = _Sample(), _Sample()
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
@@ -238,9 +249,9 @@ class _Tally:
     def add(self, image: MergedImage) -> None:
         self.totals[image.outcome] += 1
         if image.before is not None:
-            self.before.add(image.before)
+            self._before.append(self._read(image.before))
         if image.line is not None:
-            self.after.add(image.line, image.etag)
+            self._after.append(self._read(image.line, image.etag))
         if image.is_removal:
             self.removals += 1
             self.digest.update(image.source_ref.encode() + b"\n")
@@ -253,8 +264,32 @@ class _Tally:
         if image.is_on_new_bytes:
             self.work_on_new_bytes.add(image.source_ref)
 
+    @property
+    def before(self) -> DatasetCounts:
+        return _counts_of(self._before)
+
+    @property
+    def after(self) -> DatasetCounts:
+        return _counts_of(self._after)
+
     def labels_of(self, line: bytes) -> tuple[str, ...]:
-        return self.after.labels_of(line)
+        return self._contents.read(line)[1].labels
+
+    def _read(self, line: bytes, etag: str = "") -> _Counted:
+        line = line.removesuffix(b"\n")
+        name, content = self._contents.read(line)
+        return name, content, len(line) + 1, etag
+
+
+_Counted = tuple[str, Content, int, str]
+
+
+def _counts_of(rows: list[_Counted]) -> DatasetCounts:
+    """Lines are counted in the order of their own images, which is not that of the merge where images have moved."""
+    counts = DatasetCounts()
+    for name, content, line_size_bytes, etag in sorted(rows, key=itemgetter(0)):
+        counts.add_content(name, content, line_size_bytes=line_size_bytes, etag=etag)
+    return counts
 
 
 # The source.
@@ -306,10 +341,10 @@ def base_of(run: ImportRun, current: CurrentSnapshot | None, origin: str) -> Reg
 
     :raises DocumentError: it is missing or damaged
     """
-    snapshot_id = current.bases.get(origin) if current else None
-    if current is None or snapshot_id is None:
+    base = current.bases.get(origin) if current else None
+    if current is None or base is None:
         return None
-    return read_registered(run.s3, run.dataset, current, snapshot_id)
+    return read_registered(run.s3, run.dataset, current, base)
 
 
 def base_rows(base: RegisteredSnapshot | None) -> Iterator[tuple[str, LedgerRow]]:
@@ -435,7 +470,7 @@ def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> StoredObject:
     with ObjectWriter(run.s3, run.staged("entries.manifest"), content_type=JSON_LINES) as writer:
         for each in entries:
             writer.write(submission_line(each.line))
-    return writer.written
+    return stored_of(writer)
 
 
 def write_outcomes(run: ImportRun, rows: Iterable[OutcomeRow]) -> S3Uri:

@@ -86,20 +86,13 @@ def _state(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: SplitRep
         images_per_label=merged.labels,
         images_seen=built["images"],
         at_fault=built["at_fault"],
-        fault_samples=built["fault_samples"],
         # The dataset itself is what is compared: labels of entries that stay have not vanished.
-        base=BaseState(images=merged.entries_before, labels=list(merged.labels_before)) if current else None,
+        base=BaseState(images=merged.entries_before, labels=list(merged.labels_before))
+        if current and plan.dataset_arn
+        else None,
         max_removed_percent=run.request.max_removed_percent,
         removed=merged.removed.count,
         removed_samples=merged.removed.samples,
-        moved=merged.moved,
-        work_removed=merged.work_removed.count,
-        work_removed_samples=merged.work_removed.samples,
-        work_overwritten=merged.work_overwritten.count,
-        work_overwritten_samples=merged.work_overwritten.samples,
-        boxes_on_new_content=merged.work_on_new_bytes.count,
-        boxes_on_new_content_samples=merged.work_on_new_bytes.samples,
-        is_gone=current is not None and plan.action == "create",
         other_labels=_other_labels(run, split),
         leaked=leaked,
         leaked_samples=samples,

@@ -14,10 +14,12 @@ from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome
 from include.object_store.registration_journal import HeldJournal, read_journal
 from include.object_store.snapshots import (
+    Base,
     CurrentSnapshot,
     SnapshotSummary,
     publish_snapshot,
     read_current,
+    summary_sha256,
     write_current,
 )
 from include.object_store.streams import StoredObject
@@ -156,6 +158,7 @@ def _make_current(
     if plan.action not in WRITES and before != plan.fingerprint.current:
         log.warning("Another run has registered the dataset since this one looked: %s stays.", run.dataset.current)
         return None
+    digest = summary_sha256(run.s3, run.dataset, summary.snapshot_id)
     content = reconciled["content_sha256"] or (before.content_sha256 if before else "")
     stats = reconciled["dataset_stats"]
     current = CurrentSnapshot(
@@ -168,12 +171,16 @@ def _make_current(
         dataset_updated_at=reconciled["dataset_updated_at"],
         run=run.holder,
         origin=plan.origin,
-        bases={**(before.bases if before else {}), plan.origin: summary.snapshot_id},
+        bases={
+            **(before.bases if before else {}),
+            plan.origin: Base(snapshot_id=summary.snapshot_id, summary_sha256=digest),
+        },
         begun_at=run.begun_at,
         entries=stats["TotalEntries"],
         labelled=stats["LabeledEntries"],
         content_sha256=content,
         announced=before.announced if before else "",
+        summary_sha256=digest,
     )
     write_current(run.s3, run.dataset, current, expected_etag=found[1] if found else None)
     return current

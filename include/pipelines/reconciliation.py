@@ -86,8 +86,8 @@ def _sent(run: ImportRun, built: Mapping[str, Any], plan: Plan) -> Iterator[tupl
     if plan.digests:
         head = f"s3://{built['bucket']}/"
         pairs = (pair for pair in read_sent(run.s3, S3Uri.parse(plan.digests)) if pair[0].startswith(head))
-        while page := list(islice(pairs, PAGE_ROWS)):
-            yield [name.removeprefix(head) for name, _ in page], [digest for _, digest in page]
+        while some := list(islice(pairs, PAGE_ROWS)):
+            yield [name.removeprefix(head) for name, _ in some], [digest for _, digest in some]
         return
     base = base_of(run, plan.fingerprint.current, plan.origin)
     for page in base.ledger_pages() if base else ():

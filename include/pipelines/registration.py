@@ -138,9 +138,7 @@ def plan_registration(run: ImportRun, built: Mapping[str, Any], provenance: Mapp
     return plan
 
 
-def make_plan(
-    run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str, Any] | None, journal: Journal
-) -> Plan:
+def make_plan(run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str, Any] | None, journal: Journal) -> Plan:
     """The plan for the dataset as it is now.
 
     :raises WaitingError: the dataset is busy, or people change it all the time
@@ -207,8 +205,13 @@ class _Planning:
         self._built = built
         self._journal = journal
         self._current = current
-        base = current.bases.get(origin, "") if current else ""
-        self._begun = Plan(action="unchanged", project=run.request.project, origin=origin, base_snapshot_id=base)
+        base = current.bases.get(origin) if current else None
+        self._begun = Plan(
+            action="unchanged",
+            project=run.request.project,
+            origin=origin,
+            base_snapshot_id=base.snapshot_id if base else "",
+        )
 
     def plan(self) -> Plan:
         dataset = self._settled()
@@ -255,9 +258,7 @@ class _Planning:
             )
         if plan.action == "replace":
             self._check_replacement(plan)
-        return msgspec.structs.replace(
-            plan, export=str(export.uri), export_sha256=export.sha256, exported=len(entries)
-        )
+        return msgspec.structs.replace(plan, export=str(export.uri), export_sha256=export.sha256, exported=len(entries))
 
     def _merge(self, entries: list[TheirEntry]) -> tuple[MergeResult, list[Change]]:
         merge = Merge(

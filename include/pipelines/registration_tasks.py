@@ -93,9 +93,7 @@ class RegisterDatasetOperator(_DatasetOperator):
         more = {"region_name": run.region, "aws_partition": run.rekognition.conn_partition}
         journal = run.dataset.registration
         JournalLink.persist(context=context, operator=self, bucket=journal.bucket, object_key=journal.key, **more)
-        RekognitionDatasetLink.persist(
-            context=context, operator=self, project_name=run.request.project, **more
-        )
+        RekognitionDatasetLink.persist(context=context, operator=self, project_name=run.request.project, **more)
 
 
 def plan_task(run: XComArg, built: XComArg, provenance: XComArg | None) -> PlanRegistrationOperator:
@@ -103,9 +101,7 @@ def plan_task(run: XComArg, built: XComArg, provenance: XComArg | None) -> PlanR
     return PlanRegistrationOperator(task_id=PLAN, run=run, built=built, provenance=provenance)
 
 
-def register_task(
-    run: XComArg, built: XComArg, plan: XComArg, provenance: XComArg | None
-) -> RegisterDatasetOperator:
+def register_task(run: XComArg, built: XComArg, plan: XComArg, provenance: XComArg | None) -> RegisterDatasetOperator:
     """The task that writes."""
     return RegisterDatasetOperator(
         task_id=REGISTER, run=run, built=built, plan=plan, provenance=provenance, trigger_rule=ONE_WAY

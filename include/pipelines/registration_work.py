@@ -47,7 +47,6 @@ from include.pipelines.registration import (
     fingerprint,
     make_plan,
     updated_at,
-    without_run,
 )
 from include.pipelines.runs import ImportRun, utc_now
 from include.pipelines.verification import Verified, verify
@@ -175,16 +174,16 @@ class RegistrationWork:
         run = self._run
         if self._held is None:
             try:
-                self._held = HeldJournal.take(
-                    run.s3, run.dataset, run.holder, now=utc_now(), has_ended=self._has_ended
-                )
+                self._held = HeldJournal.take(run.s3, run.dataset, run.holder, now=utc_now(), has_ended=self._has_ended)
             except DatasetConflictError as error:
                 # Who lost the race for a free lease looks again, too.
                 raise WaitingError(error) from error
         journal = self._journal.journal
         self._check_age()
         if self._plan.fingerprint != fingerprint(run, journal):
-            log.info("The dataset, or what is known of it, has changed since this run was planned: it is planned again.")
+            log.info(
+                "The dataset, or what is known of it, has changed since this run was planned: it is planned again."
+            )
             fresh = make_plan(run, self._built, self._provenance, journal)
             if fresh.removed_digest != self._plan.removed_digest and fresh.removals:
                 raise DatasetConflictError(
@@ -282,7 +281,7 @@ class RegistrationWork:
 
     def _describe(self, arn: str) -> dict[str, Any]:
         try:
-            return self._run.rekognition.describe_dataset(arn)  # type: ignore[no-any-return]
+            return self._run.rekognition.describe_dataset(arn)
         except RekognitionResourceNotFoundError as error:
             raise DatasetConflictError(
                 "DATASET_VANISHED",
@@ -294,7 +293,7 @@ class RegistrationWork:
 
     def _find(self) -> dict[str, Any] | None:
         run = self._run
-        return run.rekognition.find_dataset(run.request.project, run.dataset_type)  # type: ignore[no-any-return]
+        return run.rekognition.find_dataset(run.request.project, run.dataset_type)
 
     # Steps.
 
@@ -368,9 +367,7 @@ class RegistrationWork:
             # Looked at once more, it is ours or somebody else's.
             return
         log.info("Creating %s from %s.", arn, manifest)
-        self._write(
-            registration, dataset_arn=arn, is_created=True, restored_arn=arn if is_restoration else ""
-        )
+        self._write(registration, dataset_arn=arn, is_created=True, restored_arn=arn if is_restoration else "")
         raise WaitingError(waiter="dataset_created", resource=arn)
 
     def _is_ours(self, arn: str) -> bool:
@@ -432,9 +429,7 @@ class RegistrationWork:
         raise failure
 
     @staticmethod
-    def _not_restored(
-        replacement: Replacement, failure: RekognitionDatasetError, reason: str
-    ) -> DatasetConflictError:
+    def _not_restored(replacement: Replacement, failure: RekognitionDatasetError, reason: str) -> DatasetConflictError:
         return DatasetConflictError(
             "RESTORE_FAILED",
             f"The dataset could not be replaced ({failure}), nor restored: {reason}",
@@ -444,9 +439,7 @@ class RegistrationWork:
 
     def _restoration(self, replacement: Replacement) -> str | None:
         """The entries of an export but for those of images that are gone; None where none is left."""
-        gone = {
-            row.key for row in read_outcomes(self._run, self._plan.outcomes) if row.outcome is Outcome.REMOVED
-        }
+        gone = {row.key for row in read_outcomes(self._run, self._plan.outcomes) if row.outcome is Outcome.REMOVED}
         uri, kept = self._run.staged("restore.manifest"), 0
         with ObjectWriter(self._run.s3, uri, content_type=JSON_LINES) as writer:
             for line in read_lines(self._run.s3, S3Uri.parse(replacement.entries)):

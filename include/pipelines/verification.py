@@ -1,4 +1,4 @@
-"""After the last write: whether the dataset holds what this run was to make of it, and since when nobody has changed it.
+"""After the last write: whether the dataset holds what this run was to make of it, and that it is still so.
 
 A run is green only over a dataset that it has verified. A dataset that this run has created, and whose status is still
 that of its creation, has not been updated by anyone since: then its counts tell. After an update they do not, because
@@ -163,7 +163,7 @@ def _compared(
         entries=found,
         errors={name: entry for name, entry in found.items() if entry.errors},
         edits=_edits(run, plan, differing),
-        labels=dict(sorted(counts.images_per_label.items())),
+        labels=counts.images_per_label,
         content_sha256=content,
     )
 

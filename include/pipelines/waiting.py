@@ -160,7 +160,7 @@ class WaitingOperator(BaseOperator):
             return TimeDeltaTrigger(_LOOK_AGAIN)
         trigger = _TRIGGERS[wait.waiter]
         return trigger(
-            **{trigger.resource_field: wait.resource},  # type: ignore[arg-type]
+            **{trigger.resource_field: wait.resource},
             waiter_delay=int(self.waiter_delay),
             waiter_max_attempts=_WAITER_MAX_ATTEMPTS,
             aws_conn_id=self.import_run().request.aws_conn_id,

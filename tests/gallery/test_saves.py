@@ -24,7 +24,8 @@ from include.gallery.messages import Box, Save
 from include.gallery.routes.saves import router
 from include.gallery.saves import HOLDER, LEASE, SaveRecord, Saves
 from include.gallery.snapshots import DatasetName
-from include.object_store.registration_journal import HeldJournal, Holder, Journal, read_journal
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal, Journal, read_journal
 from include.object_store.streams import put_json
 from tests.fixtures.airflow_database import RunDag
 from tests.fixtures.existing_datasets import boxed, entries_of, image_level, labels_of, make_dataset

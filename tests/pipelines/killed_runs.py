@@ -21,7 +21,7 @@ import msgspec
 import pytest
 from botocore.endpoint import Endpoint
 
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.pipelines import publication, restoration, runs
 from include.pipelines.gates import check_gate
 from include.pipelines.inspection import inspect_images
