@@ -167,9 +167,9 @@ class Merge:
                     manifest.write(line)
                     if image.is_sent:
                         changes.write(line)
-                        before = tally.labels_of(image.before) if image.before is not None else ()
+                        replaced = tally.labels_of(image.before) if image.before is not None else ()
                         self.changes.append(
-                            Change(line_size_bytes=len(line), before=before, after=tally.labels_of(image.line))
+                            Change(line_size_bytes=len(line), before=replaced, after=tally.labels_of(image.line))
                         )
                 if image.sent is not None:
                     digests.append((image.identity, image.sent))
