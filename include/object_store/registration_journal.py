@@ -110,8 +110,8 @@ class HeldJournal:
             raise DatasetConflictError(
                 "DATASET_LEASED",
                 f"The run {other.holder.run_id} of {other.holder.dag_id} works on this dataset.",
-                f"Wait until it has ended, then run again. If no such run exists, remove {dataset.registration}'s "
-                f"`lease`; it ends by itself at {other.expires_at.isoformat(timespec='seconds')}.",
+                "Wait until it has ended, then run again; if no such run exists, the lease ends at "
+                f"{other.expires_at.isoformat(timespec='seconds')}.",
                 holder=msgspec.to_builtins(other.holder),
             )
         held = cls(session, dataset, journal, etag)
