@@ -7,22 +7,27 @@ first half of a ledger whose second half is damaged. A ledger of 250,000 rows ha
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, Final
 
 from include.custom_labels.diff import Snapshot
-from include.custom_labels.errors import AccessError
 from include.custom_labels.ledger import LedgerPage, LedgerRow, ledger_rows
-from include.custom_labels.locations import S3Uri
 from include.object_store.documents import damaged, missing
 from include.object_store.session import S3Session
-from include.object_store.snapshots import Base, CurrentSnapshot, DatasetFolder, SnapshotFolder, SnapshotSummary
-from include.object_store.streams import read_chunks, read_json
+from include.object_store.snapshots import (
+    Base,
+    CurrentSnapshot,
+    DatasetFolder,
+    SnapshotFolder,
+    SnapshotSummary,
+    nearest_snapshot,
+)
+from include.object_store.streams import object_head, read_json
 from include.object_store.tables import ledger_objects, ledger_of
+from include.object_store.verified_copies import named, verified_copy
 
 _READ_BYTES: Final = 1 << 18
 
@@ -33,24 +38,60 @@ def read_registered(
     """A snapshot that `current.json` names.
 
     :param base: of one of the dataset's imports; None for the snapshot that was registered last
-    :raises DocumentError: `summary.json` is missing, damaged, of another format, or not that of this snapshot
+    :raises DocumentError: an object of it is missing or cut off, or `summary.json` is damaged, or of another snapshot
     :raises AccessError: what else S3 answers
     """
-    named = base or Base(snapshot_id=current.snapshot_id, summary_sha256=current.summary_sha256)
-    folder = dataset.snapshot(named.snapshot_id)
-    found = read_json(session, folder.summary, SnapshotSummary, sha256=named.summary_sha256)
+    wanted = base or Base(snapshot_id=current.snapshot_id, summary_sha256=current.summary_sha256)
+    found = find_snapshot(session, dataset, wanted.snapshot_id, summary_sha256=wanted.summary_sha256)
     if found is None:
-        raise missing(folder.summary, dataset.current)
-    summary = found[0]
-    is_last = named.snapshot_id == current.snapshot_id
-    if summary.snapshot_id != named.snapshot_id or (is_last and summary.manifest_sha256 != current.manifest_sha256):
-        raise damaged(dataset.current, f"it contradicts {folder.summary}")
+        raise missing(dataset.snapshot(wanted.snapshot_id).summary, dataset.current)
+    if wanted.snapshot_id == current.snapshot_id and found.summary.manifest_sha256 != current.manifest_sha256:
+        raise damaged(dataset.current, f"it contradicts {found.folder.summary}")
+    return found
+
+
+def find_snapshot(
+    session: S3Session, dataset: DatasetFolder, snapshot_id: str, *, summary_sha256: str = ""
+) -> RegisteredSnapshot | None:
+    """A snapshot by its id; None where it has no summary, which is written last.
+
+    :param summary_sha256: what the digest of its summary has to be, in hex; empty where that is not known
+    :raises DocumentError: an object of it is missing or cut off, or `summary.json` is damaged
+    :raises AccessError: what else S3 answers
+    """
+    folder = dataset.snapshot(snapshot_id)
+    found = read_json(session, folder.summary, SnapshotSummary, sha256=summary_sha256)
+    if found is None:
+        return None
+    if found[0].snapshot_id != snapshot_id:
+        raise damaged(folder.summary, f"it is that of {found[0].snapshot_id}")
+    return _opened(session, folder, found[0])
+
+
+def nearest_whole_snapshot(
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
+) -> RegisteredSnapshot | None:
+    """What `include.object_store.snapshots.nearest_snapshot` finds, to be read.
+
+    :raises DocumentError: an object of it is missing or damaged
+    :raises AccessError: what else S3 answers
+    """
+    summary = nearest_snapshot(session, dataset, as_of, or_later=or_later)
+    return _opened(session, dataset.snapshot(summary.snapshot_id), summary) if summary else None
+
+
+def _opened(session: S3Session, folder: SnapshotFolder, summary: SnapshotSummary) -> RegisteredSnapshot:
+    # What only a later task reads in full is looked at now, as far as one request can tell.
+    with named(folder.manifest, folder.summary):
+        size_bytes = object_head(session, folder.manifest).size_bytes
+    if size_bytes != summary.manifest_size_bytes:
+        raise damaged(folder.manifest, f"it has {size_bytes:,} bytes of {summary.manifest_size_bytes:,}")
     return RegisteredSnapshot(session, folder, summary)
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredSnapshot:
-    """A whole snapshot; of an earlier release's, objects without a digest are taken as they are.
+    """A snapshot, registered or not; of an earlier release's, objects without a digest are taken as they are.
 
     Everything that reads raises `DocumentError` before the first row where an object is missing, damaged or of another
     format, and `AccessError` for what else S3 answers.
@@ -88,10 +129,12 @@ class RegisteredSnapshot:
             pass
 
     def _manifest(self) -> AbstractContextManager[BinaryIO]:
-        return _verified(self.session, self.folder.manifest, self.summary.manifest_sha256, self.folder.summary)
+        return verified_copy(
+            self.session, self.folder.manifest, self.folder.summary, sha256=self.summary.manifest_sha256
+        )
 
     def _ledger(self) -> AbstractContextManager[BinaryIO]:
-        return _verified(self.session, self.folder.ledger, self.summary.ledger_sha256, self.folder.summary)
+        return verified_copy(self.session, self.folder.ledger, self.folder.summary, sha256=self.summary.ledger_sha256)
 
     def _manifest_chunks(self) -> Iterator[bytes]:
         with self._manifest() as file:
@@ -101,25 +144,3 @@ class RegisteredSnapshot:
     def _ledger_objects(self) -> Iterator[tuple[str, str, int]]:
         with self._ledger() as file:
             yield from ledger_objects(file, self.folder.ledger)
-
-
-@contextmanager
-def _verified(session: S3Session, uri: S3Uri, sha256: str, named_by: S3Uri) -> Iterator[BinaryIO]:
-    """A copy of the object on this machine, at its start.
-
-    :param sha256: of the object, in hex; empty where that is not known
-    """
-    digest = hashlib.sha256()
-    with tempfile.TemporaryFile() as file:
-        try:
-            for chunk in read_chunks(session, uri):
-                digest.update(chunk)
-                file.write(chunk)
-        except AccessError as error:
-            if error.code != "OBJECT_NOT_FOUND":
-                raise
-            raise missing(uri, named_by) from error
-        if sha256 and digest.hexdigest() != sha256:
-            raise damaged(uri, f"{named_by} has another digest of it")
-        file.seek(0)
-        yield file

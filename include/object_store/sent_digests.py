@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 
 from include.custom_labels.dataset_entries import DIGEST_BYTES
-from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
-from include.object_store.documents import missing, unreadable
+from include.object_store.documents import unreadable
 from include.object_store.session import S3Session
 from include.object_store.streams import StoredObject, stored_of
 from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns
+from include.object_store.verified_copies import named
 
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("identity", pa.string(), nullable=False),
@@ -48,14 +48,10 @@ def read_sent(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, bytes]]:
     :raises AccessError: what else S3 answers
     """
     before: tuple[str, bytes] | None = None
-    try:
+    with named(uri, "the journal"):
         for identities, contents in read_columns(session, uri, SENT_SCHEMA, SENT_SCHEMA.names):
             for pair in zip(identities, contents, strict=True):
                 if before is not None and pair <= before:
                     raise unreadable(uri, "its rows are not sorted")
                 yield pair
                 before = pair
-    except AccessError as error:
-        if error.code != "OBJECT_NOT_FOUND":
-            raise
-        raise missing(uri, "the journal") from error

@@ -15,7 +15,8 @@ from include.custom_labels.locations import S3Uri
 from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
-from include.object_store.snapshots import DatasetType, nearest_snapshot
+from include.object_store.registered_snapshot import nearest_whole_snapshot
+from include.object_store.snapshots import DatasetType
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.manifests import check_faults
 from include.pipelines.requests import SplitRequest
@@ -95,9 +96,9 @@ def _content_sides(
     for dataset_type in DATASET_TYPES:
         folder = run.workspace.dataset(request.project, dataset_type)
         # Only earlier ones: a backfill that is repeated sees what it saw the first time.
-        if summary := nearest_snapshot(run.s3, folder, run.as_of):
-            for page in read_ledger(run.s3, S3Uri.parse(summary.ledger)):
-                previous.add(_SIDES[dataset_type], str(summary.details.get("bucket", bucket)), page)
+        if snapshot := nearest_whole_snapshot(run.s3, folder, run.as_of):
+            for page in snapshot.ledger_pages():
+                previous.add(_SIDES[dataset_type], str(snapshot.summary.details.get("bucket", bucket)), page)
     rules = SplitRules(
         prefix=request.folder_prefix,
         test_share=request.test_share,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -14,8 +14,15 @@ from include.custom_labels.errors import DocumentError
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.objects import ObjectPage
+from include.object_store.exports import read_export
 from include.object_store.folder_manifest import write_manifest
-from include.object_store.registered_snapshot import RegisteredSnapshot, read_registered
+from include.object_store.registered_snapshot import (
+    RegisteredSnapshot,
+    find_snapshot,
+    nearest_whole_snapshot,
+    read_registered,
+)
+from include.object_store.registration_journal import Replacement
 from include.object_store.session import S3Session
 from include.object_store.snapshots import CurrentSnapshot, Workspace, publish_snapshot, summary_sha256
 from include.object_store.streams import put_bytes, put_json
@@ -146,3 +153,68 @@ def test_a_snapshot_of_an_earlier_release_is_read(session: S3Session, stub: Stub
     put_bytes(session, places(current)["ledger"], b"PAR1 no more")
     with pytest.raises(DocumentError, match="DOCUMENT_UNREADABLE"):
         snapshot.verify()
+
+
+def test_another_snapshot_that_is_named_is_read_by_its_own_digests(
+    session: S3Session, stub: Stub, current: CurrentSnapshot
+) -> None:
+    newer = msgspec.structs.replace(current, snapshot_id="20261123T200000Z-00000000", summary_sha256="0" * 64)
+    assert read_all(read_registered(session, DATASET, newer, current.snapshot_id))[0] == KEYS
+    with pytest.raises(DocumentError, match="DOCUMENT_MISSING"):
+        read_registered(session, DATASET, newer)
+    with pytest.raises(DocumentError, match="DOCUMENT_MISSING"):
+        read_registered(session, DATASET, current, "20261121T200000Z-00000000")
+
+
+def test_a_summary_in_the_folder_of_another_snapshot_is_refused(
+    session: S3Session, stub: Stub, current: CurrentSnapshot
+) -> None:
+    other = "20261123T200000Z-00000000"
+    summary = stub.objects[places(current)["summary"].key].data
+    put_bytes(session, DATASET.snapshot(other).summary, summary)
+    with pytest.raises(DocumentError, match="DOCUMENT_DAMAGED"):
+        find_snapshot(session, DATASET, other)
+    assert find_snapshot(session, DATASET, "20261124T200000Z-00000000") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}\n", None], ids=["empty", "cut off", "missing"])
+def test_a_manifest_that_is_gone_or_cut_off_is_noticed_before_anything_is_read(
+    session: S3Session, stub: Stub, current: CurrentSnapshot, damage: bytes | None
+) -> None:
+    uri = places(current)["manifest"]
+    if damage is None:
+        del stub.objects[uri.key]
+    else:
+        put_bytes(session, uri, damage)
+    with pytest.raises(DocumentError) as caught:
+        read_registered(session, DATASET, current)
+    assert caught.value.code == ("DOCUMENT_MISSING" if damage is None else "DOCUMENT_DAMAGED")
+
+
+def test_the_nearest_snapshot(session: S3Session, stub: Stub, current: CurrentSnapshot) -> None:
+    stub.keys = sorted(stub.objects)
+    assert nearest_whole_snapshot(session, DATASET, NOW) is None
+    found = nearest_whole_snapshot(session, DATASET, NOW + timedelta(days=1))
+    assert found is not None
+    assert found.summary.snapshot_id == current.snapshot_id
+    put_bytes(session, places(current)["ledger"], b"")
+    with pytest.raises(DocumentError, match="DOCUMENT_DAMAGED"):
+        found.verify()
+
+
+EXPORT = Replacement(dataset_arn="arn", entries=str(DATASET.export("run-1")), count=2)
+
+
+def test_an_export_is_read(session: S3Session) -> None:
+    put_bytes(session, DATASET.export("run-1"), b"one\ntwo\n")
+    assert list(read_export(session, DATASET, EXPORT)) == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("data", [None, b"", b"one\n", b"one\ntw", b"one\ntwo\nthree\n"], ids=str)
+def test_each_damage_of_an_export_is_refused_before_its_first_line(session: S3Session, data: bytes | None) -> None:
+    if data is not None:
+        put_bytes(session, DATASET.export("run-1"), data)
+    with pytest.raises(DocumentError) as caught:
+        next(read_export(session, DATASET, EXPORT))
+    assert caught.value.code == ("DOCUMENT_MISSING" if data is None else "DOCUMENT_DAMAGED")
+    assert caught.value.details["location"] == EXPORT.entries
