@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from include.custom_labels.advice import advise
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import AccessError, DatasetConflictError, ManifestError, RequestError
 from include.custom_labels.label_attributes import SOURCE_REF
@@ -281,10 +282,11 @@ def read_entries(run: dict[str, Any], exported: dict[str, Any]) -> list[dict[str
             if source is not None:
                 buckets.setdefault(source.bucket, str(source))
     if destination is None and len(buckets) > 1:
+        code = Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS
         raise ManifestError(
-            Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS,
+            code,
             f"The dataset has images in {len(buckets)} buckets: {', '.join(list(buckets.values())[:5])}.",
-            "Give an S3 folder in `image_destination`: all images are copied there.",
+            advise(code, "A dataset's images lie in one bucket.", import_run.request.parameters),
             buckets=sorted(buckets),
         )
     rows.sort(key=lambda row: row.key.encode())

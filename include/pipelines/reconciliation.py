@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.advice import advise
 from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import identity
@@ -57,7 +58,7 @@ def reconcile(
                 "state": str(state),
                 "reason": str(reason),
                 "count": count,
-                "what_to_do": reason.explanation,
+                "what_to_do": advise(reason, reason.explanation, import_run.request.parameters),
                 "samples": [{"key": key, "detail": detail} for key, detail in summary.samples[state, reason]],
             }
             for (state, reason), count in sorted(summary.reasons.items())
