@@ -31,14 +31,14 @@ from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
 from include.custom_labels.visible_text import shortened
 from include.gallery.messages import Upload, UploadedImage
 from include.gallery.services import Services
-from include.object_store.copies import SHA256
+from include.object_store.copies import ORIGINAL_NAME, SHA256
 from include.object_store.failures import error_of_boto3
 from include.object_store.listing import list_objects
 
 MAX_IMAGES: Final = IMAGES_PER_BATCH
 
 _EXTENSIONS: Final = {ImageFormat.PNG: "png", ImageFormat.JPEG: "jpg"}
-_NAME, _SIDES = "original-name", "image-sides"
+_SIDES: Final = "image-sides"
 _MAX_SHOWN_NAME: Final = 100
 """S3 keeps 2 KB of metadata, and a character may take twelve bytes of them."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -90,7 +90,7 @@ class Uploads:
                 ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
                 Metadata={
                     SHA256: digest.hexdigest(),
-                    _NAME: quote(shortened(name, _MAX_SHOWN_NAME), safe=" "),
+                    ORIGINAL_NAME: quote(shortened(name, _MAX_SHOWN_NAME), safe=" "),
                     _SIDES: f"{header.width}x{header.height}",
                 },
                 ContentType="image/png" if header.format is ImageFormat.PNG else "image/jpeg",
@@ -136,7 +136,7 @@ class Uploads:
         width, _, height = head["Metadata"].get(_SIDES, "0x0").partition("x")
         return UploadedImage(
             number=_number_of(key),
-            name=unquote(head["Metadata"].get(_NAME, "")),
+            name=unquote(head["Metadata"].get(ORIGINAL_NAME, "")),
             folder=key[len(place.prefix) :].rpartition("/")[0],
             key=key,
             width=int(width),

@@ -17,7 +17,7 @@ import msgspec
 from include.custom_labels.advice import advise
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import AccessError, DatasetConflictError, ManifestError, RequestError
-from include.custom_labels.label_attributes import SOURCE_REF
+from include.custom_labels.label_attributes import SOURCE_REF, has_members_of_its_own
 from include.custom_labels.ledger import IN_MANIFEST, LABEL_SEPARATOR, LedgerPage, State
 from include.custom_labels.line_rules import check_line
 from include.custom_labels.locations import S3FolderLocation, S3Uri
@@ -352,9 +352,10 @@ def service_codes(value: object) -> Iterator[str]:
 
 
 def entry_line(data: bytes, target: S3Uri | None = None) -> bytes:
-    """The entry as it is sent: canonical where everything in it is understood, else as it was listed.
+    """The entry as it is sent: canonical where that says all of it, else as it was listed.
 
-    What Rekognition wrote into it is left out.
+    What Rekognition wrote into it is left out. A copy does not lose anything else: neither attributes of unsupported
+    types nor members that people's tools gave an entry for themselves.
 
     :param target: where the image is now, where that is another place
     :raises ManifestError: ERROR_INVALID_JSON_LINE
@@ -364,8 +365,7 @@ def entry_line(data: bytes, target: S3Uri | None = None) -> bytes:
         line = parse_line(submitted)
     except ManifestError:
         line = None
-    # The canonical form leaves attributes of unsupported types out, and a copy is not to lose anything.
-    if line is not None and not line.unsupported:
+    if line is not None and not has_members_of_its_own(msgspec.json.decode(submitted)):
         return canonical_line(replace(line, source_ref=str(target)) if target else line)
     if target is None:
         return submitted
