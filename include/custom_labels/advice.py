@@ -26,9 +26,9 @@ BY_PARAMETER: Final[Mapping[str, Mapping[str, str]]] = {
         "image_destination": "Choose another `image_destination`.",
         "image_root": "Choose another `image_root`.",
     },
-    Reason.NAME_TAKEN: {"destination": "Or choose another `destination`."},
-    Reason.LABEL_TOO_LONG: {"label_aliases": "Or give it a shorter label with `label_aliases`."},
-    Reason.LABEL_NOT_ALLOWED: {"label_aliases": "Or give it another label with `label_aliases`."},
+    Reason.NAME_TAKEN: {"destination": "Another `destination` has room for it under its name."},
+    Reason.LABEL_TOO_LONG: {"label_aliases": "`label_aliases` gives it a shorter label."},
+    Reason.LABEL_NOT_ALLOWED: {"label_aliases": "`label_aliases` gives it another label."},
     Risk.LOOKALIKE_LABELS: {"label_aliases": "`label_aliases` does so for folders."},
     Risk.SUSPICIOUS_LABELS: {
         "s3_folder": "A deeper S3 folder location has other labels.",

@@ -246,7 +246,7 @@ class Code(StrEnum):
     )  # fmt: skip
     ERROR_INVALID_LABEL_NAME = (
         "ERROR_INVALID_LABEL_NAME", "metadata", _BOTH, "ours",
-        "The label name has a line break, which the Rekognition API admits in no label.",
+        "The label name has a line break or another control character.",
         "Rename the label.",
     )  # fmt: skip
     ERROR_TOO_MANY_LABELS_PER_IMAGE = (

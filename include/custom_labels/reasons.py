@@ -76,7 +76,7 @@ class Reason(StrEnum):
     LABEL_TOO_LONG = "LABEL_TOO_LONG", "The folder's name is longer than a label may be; rename the folder."
     LABEL_NOT_ALLOWED = (
         "LABEL_NOT_ALLOWED",
-        "The folder's name has a line break, which no label may have; rename it.",
+        "The label has a line break or another control character; rename the folder, or the label at its source.",
     )
     # registered, with a remark
     NAME_CONTRADICTS_CONTENT = (

@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from include.custom_labels.errors import ManifestError, RequestError
 from include.custom_labels.image_headers import ImageFormat, ImageHeader, NeedMore, read_header
 from include.custom_labels.images import image_fault
+from include.custom_labels.label_names import is_allowed
 from include.custom_labels.local_files import IMAGES_PER_BATCH, name_fault
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
@@ -41,7 +42,6 @@ _EXTENSIONS: Final = {ImageFormat.PNG: "png", ImageFormat.JPEG: "jpg"}
 _SIDES: Final = "image-sides"
 _MAX_SHOWN_NAME: Final = 100
 """S3 keeps 2 KB of metadata, and a character may take twelve bytes of them."""
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HEADS_AT_ONCE: Final = 8
 
 
@@ -165,7 +165,7 @@ def check_folder(folder: str) -> None:
         fault = "a slash"
     elif folder.startswith("."):
         fault = "a dot at its start, which hides it"
-    elif _CONTROL.search(folder):
+    elif not is_allowed(folder):
         fault = "a line break or another control character"
     elif len(folder) > MAX_LABEL_NAME_LENGTH.value:
         fault = f"{len(folder)} characters, and a label has {MAX_LABEL_NAME_LENGTH.value}"

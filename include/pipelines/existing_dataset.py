@@ -316,6 +316,10 @@ def read_row(data: bytes, number: int, destination: S3FolderLocation | None) -> 
         detail = f"{Code.ERROR_INVALID_SOURCE_REF_FORMAT}: the key below image_destination would be too long"
         return source, _rejected(str(source), detail)
     verdict = check_line(submission_line(data).removesuffix(b"\n"))
+    refused = [problem.detail for problem in verdict.problems if problem.code is Code.ERROR_INVALID_LABEL_NAME]
+    if refused:
+        detail = f"{Code.ERROR_INVALID_LABEL_NAME}: {', '.join(refused)}"
+        return source, _Row(key=target.key, state=State.REJECTED, reason=Reason.LABEL_NOT_ALLOWED, detail=detail)
     labels = sorted(verdict.image_labels | verdict.box_labels)
     codes = list(dict.fromkeys(service_codes(raw)))
     reason = Reason.FROM_DATASET if labels else Reason.UNLABELLED_AT_SOURCE
