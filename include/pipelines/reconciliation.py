@@ -53,7 +53,7 @@ def reconcile(run: ImportRun, built: Mapping[str, Any], plan: Plan, verified: Ve
                 "state": str(state),
                 "reason": str(reason),
                 "count": count,
-                "what_to_do": advise(reason, reason.explanation, import_run.request.parameters),
+                "what_to_do": advise(reason, reason.explanation, run.request.parameters),
                 "samples": [{"key": key, "detail": detail} for key, detail in summary.samples[state, reason]],
             }
             for (state, reason), count in sorted(summary.reasons.items())

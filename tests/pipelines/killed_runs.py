@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -23,7 +24,6 @@ import pytest
 from botocore.endpoint import Endpoint
 
 from include.object_store.holders import Holder
-from include.object_store.registration_journal import read_journal
 from include.pipelines import publication, runs
 from include.pipelines.gates import check_gate
 from include.pipelines.inspection import inspect_images
@@ -81,18 +81,24 @@ def work(step: Any, *arguments: Any) -> Any:
 def register(run: ImportRun, built: dict[str, Any], plan: Plan, edit: tuple[str, str] | None) -> tuple[Plan, Verified]:
     """What the task `register` does, waiting on the spot.
 
-    :param edit: a dataset's ARN and a line that somebody sends to it once the run has begun
+    :param edit: a dataset's ARN and a line that somebody sends to it right before the first write
     """
+    fence = RegistrationWork._fence
+
+    def fence_after_edit(self: RegistrationWork, registration: Any) -> None:
+        nonlocal edit
+        if edit:
+            (arn, line), edit = edit, None
+            run.rekognition.update_dataset_entries(arn, line.encode())
+            run.rekognition.wait("dataset_updated", arn, 0.05, 400)
+        fence(self, registration)
+
+    RegistrationWork._fence = fence_after_edit  # type: ignore[method-assign]
     while True:
         work = RegistrationWork(run, built, plan, None, lambda holder: True)
         try:
             return work.go_on()
         except WaitingError as wait:
-            if edit and read_journal(run.s3, run.dataset).registration:
-                arn, line = edit
-                edit = None
-                run.rekognition.update_dataset_entries(arn, line.encode())
-                run.rekognition.wait("dataset_updated", arn, 0.05, 400)
             look_again(run, wait)
         except Exception:
             work.give_up()
@@ -150,6 +156,7 @@ def child(command: dict[str, Any], output: int) -> None:
     try:
         result = run_once(command, killer)
     except Exception as error:  # the parent is told, and judges
+        traceback.print_exc()
         result = {"error": f"{type(error).__name__}: {error}", "writes": killer.writes}
     os.write(output, json.dumps(result).encode())
     os._exit(0)
