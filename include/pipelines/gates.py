@@ -58,7 +58,7 @@ def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: Spli
             objects=read_ledger_objects(run.s3, S3Uri.parse(built["ledger"])),
         ),
     )
-    risks = find_risks(_state(run, built, plan, split), _accepted(run)) if plan.action in WRITES else []
+    risks = find_risks(_state(run, built, plan, diff, split), _accepted(run)) if plan.action in WRITES else []
     return Gate(base_snapshot_id=base.snapshot_id if base else "", diff=diff, risks=risks, split=split)
 
 
@@ -73,7 +73,9 @@ def _base(run: ImportRun, plan: Plan) -> SnapshotSummary | None:
     return read_summary(run.s3, run.dataset, plan.base_snapshot_id) if plan.base_snapshot_id else None
 
 
-def _state(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: SplitReport | None) -> ProposedState:
+def _state(
+    run: ImportRun, built: Mapping[str, Any], plan: Plan, diff: SnapshotDiff, split: SplitReport | None
+) -> ProposedState:
     leaked, samples = _leakage(run, built, split)
     merged = plan.merged
     if merged is None:
@@ -88,12 +90,20 @@ def _state(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: SplitRep
         images_seen=built["images"],
         at_fault=built["at_fault"],
         # The dataset itself is what is compared: labels of entries that stay have not vanished.
-        base=BaseState(images=merged.entries_before, labels=list(merged.labels_before))
+        base=BaseState(images=diff.images_before, labels=list(merged.labels_before))
         if current and plan.dataset_arn
         else None,
+        gone_dataset=current.dataset_arn if current and not plan.dataset_arn else "",
         max_removed_percent=run.request.max_removed_percent,
         removed=merged.removed.count,
         removed_samples=merged.removed.samples,
+        moved=merged.moved,
+        work_removed=merged.work_removed.count,
+        work_removed_samples=merged.work_removed.samples,
+        work_overwritten=merged.work_overwritten.count,
+        work_overwritten_samples=merged.work_overwritten.samples,
+        new_content=merged.work_on_new_bytes.count,
+        new_content_samples=merged.work_on_new_bytes.samples,
         other_labels=_other_labels(run, split),
         leaked=leaked,
         leaked_samples=samples,

@@ -30,7 +30,11 @@ DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "Thi
 OneType = Literal["train", "test"]
 
 RiskName = Literal[
+    "REGISTERED_DATASET_GONE",
     "REMOVED_SHARE",
+    "WORK_REMOVED",
+    "WORK_OVERWRITTEN",
+    "BOXES_ON_NEW_CONTENT",
     "NEW_LABELS",
     "VANISHED_LABELS",
     "LOOKALIKE_LABELS",
