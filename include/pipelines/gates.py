@@ -92,6 +92,7 @@ def _state(
         images_per_label={label: count.after for label, count in diff.labels.items() if count.after},
         images_seen=built["images"],
         at_fault=built["at_fault"],
+        fault_samples=built["fault_samples"],
         base=BaseState(
             images=diff.images_before, labels=[label for label, count in diff.labels.items() if count.before]
         )
