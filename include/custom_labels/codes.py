@@ -301,6 +301,11 @@ class Code(StrEnum):
         "A label has more than 1,000 test images.",
         "Move images of the label to the training dataset.",
     )  # fmt: skip
+    WARNING_SAME_CONTENT_LABELS = (
+        "WARNING_SAME_CONTENT_LABELS", "line", _TRAINING, "ours",
+        "Images with the same content have different labels, and training learns both.",
+        "Keep the image under the label that is right, or label it right in the gallery.",
+    )  # fmt: skip
     WARNING_IMAGE_IN_TRAIN_AND_TEST = (
         "WARNING_IMAGE_IN_TRAIN_AND_TEST", "line", _TRAINING, "ours",
         "The image is in the training dataset and in the test dataset, which flatters the test results.",

@@ -89,6 +89,7 @@ def _state(
         images_per_label=merged.labels,
         images_seen=built["images"],
         at_fault=built["at_fault"],
+        fault_samples=built["fault_samples"],
         # The dataset itself is what is compared: labels of entries that stay have not vanished.
         base=BaseState(images=diff.images_before, labels=list(merged.labels_before))
         if current and plan.dataset_arn

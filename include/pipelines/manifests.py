@@ -7,14 +7,19 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from include.custom_labels.advice import advise
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
+from include.custom_labels.findings import Finding, FindingReport
 from include.custom_labels.ledger import AT_FAULT, IN_MANIFEST, LedgerPage, LedgerSummary, State
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.quotas import MAX_INVALID_LINES_PERCENT
+from include.custom_labels.quotas import MAX_FINDING_SAMPLES, MAX_INVALID_LINES_PERCENT
 from include.custom_labels.refusals import refused
+from include.custom_labels.same_content import ContentLabels, SameContent, first_same_content
 from include.custom_labels.validation import ManifestValidator
+from include.custom_labels.visible_text import visible
 from include.object_store.folder_manifest import write_manifest
 from include.object_store.streams import put_json, read_chunks
 from include.object_store.tables import read_ledger
@@ -37,11 +42,13 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     bucket = shards[0]["bucket"]
     summary = LedgerSummary()
     objects = hashlib.sha256()
+    contents = ContentLabels()
 
     def pages() -> Iterator[LedgerPage]:
         for shard in shards:
             for page in read_ledger(import_run.s3, S3Uri.parse(shard["ledger"])):
                 objects.update(_objects(page))
+                contents.add(page)
                 yield page
 
     ledger = import_run.staged("ledger.parquet")
@@ -56,6 +63,8 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     log.info("%s lines in %s", f"{summary.in_manifest:,}", written.manifest.uri)
     if not shards[0].get("is_divided"):
         check_faults(summary, lambda: str(ledger), import_run.request.parameters)
+    disputed = contents.disputed()
+    same = first_same_content(read_ledger(import_run.s3, ledger), disputed) if disputed else []
     return {
         "bucket": bucket,
         "manifest": str(written.manifest.uri),
@@ -70,7 +79,15 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
         "labelled": summary.states[State.LABELLED],
         "images": summary.images,
         "at_fault": summary.at_fault,
+        "fault_samples": fault_samples(summary),
+        "same_content": {"count": len(disputed) if same else 0, "samples": msgspec.to_builtins(same)},
     }
+
+
+def fault_samples(summary: LedgerSummary) -> list[str]:
+    """The keys of the first objects at fault, some for each reason."""
+    samples = sorted((pair, rows) for pair, rows in summary.samples.items() if pair[0] in AT_FAULT)
+    return [key for _, rows in samples for key, _ in rows][: MAX_FINDING_SAMPLES.value]
 
 
 def _objects(page: LedgerPage) -> bytes:
@@ -119,6 +136,7 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     for chunk in read_chunks(import_run.s3, S3Uri.parse(built["manifest"])):
         validator.feed(chunk)
     result = validator.finish()
+    _add_same_content(result.report, built)
     findings = [finding.as_dict() for finding in result.report]
     totals = {str(code): total for code, total in result.report.totals.items()}
     uri = import_run.staged("findings.json")
@@ -140,3 +158,13 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
         "totals": totals,
         "labels": len(result.images_per_label),
     }
+
+
+def _add_same_content(report: FindingReport, built: Mapping[str, Any]) -> None:
+    """What the manifest's lines do not say: which of the images are the same."""
+    same, code = built["same_content"], Code.WARNING_SAME_CONTENT_LABELS
+    for sample in msgspec.convert(same["samples"], list[SameContent]):
+        source_ref = f"s3://{built['bucket']}/{sample.key}"
+        report.add(Finding(code=code, source_ref=source_ref, detail=visible("; ".join(sample.images))))
+    if same["count"]:
+        report.totals[code] = same["count"]
