@@ -34,6 +34,11 @@ from include.object_store.session import S3Session
 SOURCE_ETAG = "custom-labels-source-etag"
 SHA256 = "custom-labels-sha256"
 """User metadata of each copy: the source's ETag, and where the bytes came through here their digest in hex."""
+ORIGINAL_NAME = "original-name"
+"""User metadata of an image that lies under a name of ours: the name that its file had, quoted as in a URL.
+
+It goes with every copy: what was uploaded expires, and the name is a person's.
+"""
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _WHOLE_CHECKSUMS = ("ChecksumSHA256", "ChecksumCRC64NVME")
@@ -325,7 +330,8 @@ def _place(uri: S3Uri) -> Any:
 
 
 def _metadata(head: dict[str, Any]) -> dict[str, str]:
-    return {SOURCE_ETAG: head["ETag"].strip('"')}
+    name = head["Metadata"].get(ORIGINAL_NAME)
+    return {SOURCE_ETAG: head["ETag"].strip('"'), **({ORIGINAL_NAME: name} if name is not None else {})}
 
 
 def _content_type(head: dict[str, Any]) -> dict[str, Any]:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
-from include.custom_labels.locations import S3Uri
+from include.custom_labels.ledger import IN_MANIFEST, LedgerSummary
 from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
 from include.object_store.registered_snapshot import nearest_whole_snapshot
 from include.object_store.snapshots import DatasetType
-from include.object_store.tables import read_ledger, write_ledger
+from include.object_store.tables import write_ledger
 from include.pipelines.manifests import check_faults
 from include.pipelines.requests import SplitRequest
 from include.pipelines.runs import ImportRun
+from include.pipelines.shards import pages_of
 from include.pipelines.side_changes import run_of_type, write_arriving_work
 from include.pipelines.steps import step
 from include.rekognition.errors import translated_errors
@@ -48,9 +48,14 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
         return {request.dataset_type: shards, "report": None}
     bucket = shards[0]["bucket"]
     summary = LedgerSummary()
-    summary.add_all(_pages(import_run, shards))
+    summary.add_all(pages_of(import_run, shards))
+
+    def whole_ledger() -> str:
+        uri = import_run.staged("refused-ledger.parquet")
+        return str(write_ledger(import_run.s3, uri, pages_of(import_run, shards)).uri)
+
     # All faults are in the training dataset's ledger; their share is a matter of the whole import.
-    check_faults(summary)
+    check_faults(summary, whole_ledger, request.parameters)
     if request.distribution == "rekognition":
         sides, report = _service_sides(import_run, bucket, shards), None
     else:
@@ -59,7 +64,7 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
     for dataset_type in DATASET_TYPES:
         side = _SIDES[dataset_type]
         if sides.count(side):
-            pages = ledger_of(side, _pages(import_run, shards), sides)
+            pages = ledger_of(side, pages_of(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
             shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
             work = write_arriving_work(import_run, dataset_type, shard) if request.register else ""
@@ -84,11 +89,6 @@ def choose_dataset(run: dict[str, Any], dataset_type: str, chosen: dict[str, Any
     return run_of_type(import_run, dataset_type, **(chosen or {})).to_json()
 
 
-def _pages(run: ImportRun, shards: Iterable[Mapping[str, Any]]) -> Iterator[LedgerPage]:
-    for shard in shards:
-        yield from read_ledger(run.s3, S3Uri.parse(shard["ledger"]))
-
-
 def _content_sides(
     run: ImportRun, request: SplitRequest, bucket: str, shards: list[dict[str, Any]]
 ) -> tuple[bytes, dict[str, Any]]:
@@ -106,7 +106,7 @@ def _content_sides(
         freeze_test=request.freeze_test,
     )
     splitter = Splitter(rules, bucket, previous)
-    for page in _pages(run, shards):
+    for page in pages_of(run, shards):
         splitter.add(page)
     split = splitter.split()
     report: dict[str, Any] = msgspec.to_builtins(split.report)
@@ -124,7 +124,7 @@ def _service_sides(run: ImportRun, bucket: str, shards: list[dict[str, Any]]) ->
     entries = run.rekognition.iterate_dataset_entries(dataset["DatasetArn"]) if dataset and is_ready else iter(())
     tested = {identity(read_entry(entry.encode())[0]) for entry in entries}
     sides = bytearray()
-    for page in _pages(run, shards):
+    for page in pages_of(run, shards):
         for key, state in zip(page.objects.keys, page.states, strict=True):
             if state in IN_MANIFEST:
                 sides.append(Side.TEST if f"s3://{bucket}/{key}" in tested else Side.TRAIN)

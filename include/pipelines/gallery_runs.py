@@ -7,7 +7,7 @@ through the same Airflow SDK as a task does, straight from secrets backends and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from include.custom_labels.advice import advise
 from include.custom_labels.diff import DIFFERENCES, SnapshotDiff
 from include.custom_labels.risks import RiskFinding
 from include.gallery.addresses import SampleAddress
@@ -151,7 +152,7 @@ def _dataset(
         base_snapshot_id=gate.base_snapshot_id if gate else "",
         counts=_counts(gate.diff) if gate else {},
         states=reconciled.get("states", {}),
-        held=_held(asking, waiting[asking], question, plan, gate)
+        held=_held(run, asking, waiting[asking], question, plan, gate)
         if asking in waiting and question and plan and gate
         else None,
     )
@@ -165,7 +166,9 @@ def _counts(diff: SnapshotDiff | None) -> dict[str, int]:
     return {kind: total for kind, total in totals.items() if total is not None}
 
 
-def _held(task_id: str, options: list[str], question: dict[str, Any], plan: Plan, gate: Gate) -> HeldChange:
+def _held(
+    run: ImportRun, task_id: str, options: list[str], question: dict[str, Any], plan: Plan, gate: Gate
+) -> HeldChange:
     images = msgspec.convert(question.get("images", []), list[SampleImage])
     return HeldChange(
         task_id=task_id,
@@ -175,7 +178,7 @@ def _held(task_id: str, options: list[str], question: dict[str, Any], plan: Plan
         counts=_counts(gate.diff),
         labels_appeared=gate.diff.labels_appeared if gate.diff else [],
         labels_vanished=gate.diff.labels_vanished if gate.diff else [],
-        risks=[_risk(each) for each in gate.risks],
+        risks=[_risk(each, run.request.parameters) for each in gate.risks],
         images=[
             HeldImage(
                 change=each.what,
@@ -190,10 +193,10 @@ def _held(task_id: str, options: list[str], question: dict[str, Any], plan: Plan
     )
 
 
-def _risk(found: RiskFinding) -> Risk:
+def _risk(found: RiskFinding, parameters: Collection[str]) -> Risk:
     return Risk(
         code=found.risk,
-        explanation=found.risk.explanation,
+        explanation=advise(found.risk, found.risk.explanation, parameters),
         detail=found.detail,
         count=found.count,
         samples=list(found.samples),

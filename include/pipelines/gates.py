@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.advice import advise
 from include.custom_labels.diff import Snapshot, SnapshotDiff, diff_snapshots
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import IN_MANIFEST, ledger_rows
@@ -146,10 +147,11 @@ def asks(run: ImportRun, plan: Plan, gate: Gate) -> bool:
     if approval == "never":
         first = gate.risks[0]
         others = f" {len(gate.risks) - 1} more: see the log." if len(gate.risks) > 1 else ""
+        meaning = advise(first.risk, first.risk.explanation, run.request.parameters)
         raise DatasetConflictError(
             "RISKS_FOUND",
             f"{first.risk}: {first.detail}{others}",
-            f"{first.risk.explanation} Name the risk in `accept_risks` to go on with it, or set `approval` to "
+            f"{meaning} Name the risk in `accept_risks` to go on with it, or set `approval` to "
             "`on_risk` to be asked. Nothing was changed.",
             risks=[risk.risk for risk in gate.risks],
         )

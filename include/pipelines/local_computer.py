@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from include.custom_labels.codes import Code
-from include.custom_labels.errors import ManifestError, RequestError
+from include.custom_labels.errors import RequestError
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, ledger_pages, ledger_rows
 from include.custom_labels.local_files import (
@@ -34,6 +34,7 @@ from include.object_store.registered_snapshot import read_registered
 from include.object_store.snapshots import read_current, read_summary
 from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, send_batches, write_files
 from include.pipelines.access import AccessCheck, raise_on_failure
+from include.pipelines.refusals import refuse
 from include.pipelines.requests import AccessNeeds, LocalComputerRequest
 from include.pipelines.runs import ImportRun, Request
 from include.pipelines.shard_size import SENT_BYTES_PER_S, SENT_PER_S, cut, seconds_per_shard
@@ -140,14 +141,15 @@ def assign_labels(
     pages = map(labelling.open_ledger, sent_pages(files, destination.prefix))
     added = [row for page in pages for row in ledger_rows(page)]
     refused = refused_rows(files, staged["place"])
-    if not any(row.state in IN_MANIFEST for row in added):
-        raise ManifestError(
-            Code.ERROR_EMPTY_MANIFEST,
-            f"None of the {len(files):,} files of {staged['place']} is an image to import.",
-            "Mend what the reasons say, and run again.",
-            reasons=dict(Counter(str(row.reason) for row in refused)),
-        )
     new = sorted(chain(added, refused), key=lambda row: row.key)
+    if not any(row.state in IN_MANIFEST for row in added):
+        raise refuse(
+            import_run,
+            Code.ERROR_EMPTY_MANIFEST,
+            f"None of the {len(files):,} files of {staged['place']} is an image to import",
+            "Fix what the reasons say, and run again.",
+            ledger_pages(new),
+        )
     rows = merge_rows(new, _carried(import_run))
     return write_shards(import_run, destination.bucket, ledger_pages(rows), place=str(destination))
 

@@ -8,6 +8,7 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any
 
+from include.custom_labels.advice import advise
 from include.custom_labels.ledger import LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.outcomes import OutcomeRow, SentColumn, close_pages
@@ -52,7 +53,7 @@ def reconcile(run: ImportRun, built: Mapping[str, Any], plan: Plan, verified: Ve
                 "state": str(state),
                 "reason": str(reason),
                 "count": count,
-                "what_to_do": reason.explanation,
+                "what_to_do": advise(reason, reason.explanation, import_run.request.parameters),
                 "samples": [{"key": key, "detail": detail} for key, detail in summary.samples[state, reason]],
             }
             for (state, reason), count in sorted(summary.reasons.items())

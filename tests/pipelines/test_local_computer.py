@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from include.custom_labels.errors import CustomLabelsError, RequestError
-from include.custom_labels.ledger import LedgerPage, State
+from include.custom_labels.ledger import LedgerPage, State, ledger_rows
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
@@ -274,8 +274,41 @@ def test_a_folder_of_more_than_one_batch(place: Place, tmp_path: Path, caplog: p
 @pytest.mark.integration
 def test_a_folder_without_images(place: Place, tmp_path: Path) -> None:
     fill(tmp_path, "notes.txt")
-    error = refused(Steps(place, local_folder=str(tmp_path)).labelled, "ERROR_EMPTY_MANIFEST")
+    steps = Steps(place, local_folder=str(tmp_path))
+    error = refused(steps.labelled, "ERROR_EMPTY_MANIFEST")
     assert error.details["reasons"] == {"NOT_AN_IMAGE_NAME": 1}
+    assert f"NOT_AN_IMAGE_NAME 1 ({tmp_path.resolve()}/notes.txt)" in error.message
+    assert rows_of(steps, error) == [(f"{tmp_path.resolve()}/notes.txt", Reason.NOT_AN_IMAGE_NAME)]
+
+
+def rows_of(steps: Steps, error: CustomLabelsError) -> list[tuple[str, Reason]]:
+    """What is in the ledger that an error names."""
+    address = str(error.details["ledger"])
+    assert address in error.next_step
+    pages = read_ledger(ImportRun.from_json(steps.run).s3, S3Uri.parse(address))
+    return [(row.key, row.reason) for page in pages for row in ledger_rows(page)]
+
+
+@pytest.mark.integration
+def test_camera_names_again_with_other_pictures_are_refused_by_name(place: Place, tmp_path: Path) -> None:
+    fill(tmp_path, "IMG_0001.png", "IMG_0002.png")
+    Steps(place, local_folder=str(tmp_path)).labelled()
+    fill(tmp_path, "IMG_0001.png", "IMG_0002.png", data=picture("JPEG"))
+    steps = Steps(place, local_folder=str(tmp_path))
+    error = refused(steps.labelled, "ERROR_EMPTY_MANIFEST")
+    root = tmp_path.resolve()
+    assert f"NAME_TAKEN 2 ({root}/IMG_0001.png, {root}/IMG_0002.png)" in error.message
+    assert "`destination`" in error.next_step
+    assert rows_of(steps, error) == [(f"{root}/IMG_000{number}.png", Reason.NAME_TAKEN) for number in (1, 2)]
+
+
+@pytest.mark.integration
+def test_a_folder_of_pictures_with_links_beside_them(place: Place, tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{number}.png" for number in range(6)))
+    for name in ("README.md", ".cache", ".#0.png"):
+        (tmp_path / name).symlink_to("/etc/hostname")
+    states = [state for state, _, _ in Steps(place, local_folder=str(tmp_path)).ledger().values()]
+    assert (states.count(State.UNLABELLED), states.count(State.SKIPPED)) == (6, 3)
 
 
 @pytest.mark.integration

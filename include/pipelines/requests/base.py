@@ -226,6 +226,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what the source lets people set."""
+        return self.__struct_fields__
+
+    @property
     def needs(self) -> AccessNeeds:
         """What the access check has to try."""
         return AccessNeeds()
