@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from include.custom_labels.locations import S3Uri
+from include.custom_labels.manifest import decode_line
 from include.object_store.documents import damaged
+from include.object_store.listing import list_objects
 from include.object_store.registration_journal import Replacement
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder
+from include.object_store.streams import read_lines
 from include.object_store.verified_copies import verified_copy
 
 
@@ -29,3 +32,25 @@ def read_export(session: S3Session, dataset: DatasetFolder, replacement: Replace
         file.seek(0)
         for line in file:
             yield line.removesuffix(b"\n")
+
+
+def readable_lines(session: S3Session, uri: S3Uri) -> Iterator[bytes]:
+    r"""The entries of an export that may be damaged, without their ``\n``: all lines that are whole."""
+    for line in read_lines(session, uri):
+        # What is cut off is no JSON object.
+        if not isinstance(decode_line(line), str):
+            yield line
+
+
+def newest_export(session: S3Session, dataset: DatasetFolder, *, after: str) -> S3Uri | None:
+    """The export that was written last; None where none was after a time, as in a listing.
+
+    :raises AccessError: what S3 answers
+    """
+    written = [
+        (moment, key)
+        for page in list_objects(session, dataset.exports)
+        for key, moment in zip(page.keys, page.last_modified, strict=True)
+        if moment > after
+    ]
+    return S3Uri(dataset.exports.bucket, max(written)[1]) if written else None

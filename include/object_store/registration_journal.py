@@ -97,8 +97,17 @@ def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
     :raises DocumentError: it is damaged, or of another format
     :raises AccessError: what else S3 answers
     """
+    return find_journal(session, dataset) or Journal()
+
+
+def find_journal(session: S3Session, dataset: DatasetFolder) -> Journal | None:
+    """The journal; None where there is no such document.
+
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
+    """
     found = read_json(session, dataset.registration, Journal)
-    return found[0] if found else Journal()
+    return found[0] if found else None
 
 
 class HeldJournal:
