@@ -249,16 +249,6 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return (self.dataset_type,)
 
     @property
-    def scope(self) -> str | None:
-        """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
-        return None
-
-    @property
-    def origin(self) -> str:
-        """Names what is imported; an image of an earlier snapshot of the same origin may be removed. Empty: never."""
-        return ""
-
-    @property
     def images_folder(self) -> S3FolderLocation | None:
         """The one folder that the images of the dataset lie in by this request; None where it names none."""
         return None
