@@ -110,6 +110,10 @@ class Reason(StrEnum):
         "Gone from the source and from the dataset; a person's work on it is kept aside in `entry`, and comes back "
         "with the image.",
     )
+    WORK_KEPT_ASIDE = (
+        "WORK_KEPT_ASIDE",
+        "Removed by an earlier run; a person's work on it is kept aside in `entry`, and comes back with the image.",
+    )
     # dropped
     DROPPED_BY_SERVICE = (
         "DROPPED_BY_SERVICE",
