@@ -103,7 +103,7 @@ bench-full: $(READY) ## measure at full size, memory up to 3,000,000 keys includ
 
 .PHONY: bench-gate
 bench-gate: $(READY) ## fail when a ratio of CPU times is below its gate
-	@$(RUN)/python -m bench --gate --rounds 3
+	@$(RUN)/python -m bench --gate
 
 .PHONY: lock
 lock: $(READY) ## recompile requirements.txt and requirements-dev.txt (UPGRADE=1 takes newer releases)
