@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 
 import pytest
 
 from include.custom_labels.errors import DatasetConflictError
+from include.object_store import registration_journal
 from include.object_store.registration_journal import (
     LEASE,
     HeldJournal,
@@ -17,6 +20,7 @@ from include.object_store.registration_journal import (
 )
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
+from include.object_store.streams import read_json
 from tests.fixtures.places import Place
 
 pytestmark = pytest.mark.integration
@@ -62,6 +66,42 @@ def test_one_run_at_a_time(session: S3Session, dataset: DatasetFolder) -> None:
         HeldJournal.resume(session, dataset, TWO)
     # A task that is run again has the lease already.
     take(session, dataset, ONE)
+
+
+def racing(monkeypatch: pytest.MonkeyPatch, others: Iterator[Callable[[], object]]) -> None:
+    """Let somebody else act whenever the journal has been read, until there is nobody left."""
+
+    def read(*arguments: object) -> object:
+        found = read_json(*arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(registration_journal, "read_json", read_json)
+        next(others, lambda: None)()
+        monkeypatch.setattr(registration_journal, "read_json", read)
+        return found
+
+    monkeypatch.setattr(registration_journal, "read_json", read)
+
+
+def test_of_two_at_the_same_moment_the_second_is_told_who_holds_the_lease(
+    session: S3Session, dataset: DatasetFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    racing(monkeypatch, iter([lambda: take(session, dataset, ONE)]))
+    with pytest.raises(DatasetConflictError) as caught:
+        take(session, dataset, TWO)
+    assert caught.value.code == "DATASET_LEASED"
+    assert caught.value.details["holder"] == {"dag_id": "refresh_example", "run_id": "one"}
+    assert caught.value.details["expires_at"] == (NOW + LEASE).isoformat()
+
+
+def test_a_lease_that_somebody_was_faster_to_take_and_give_back_is_taken(
+    session: S3Session, dataset: DatasetFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pass_by() -> None:
+        take(session, dataset, ONE).release()
+
+    racing(monkeypatch, repeat(pass_by, 3))
+    lease = take(session, dataset, TWO).journal.lease
+    assert lease is not None
+    assert lease.holder == TWO
 
 
 @pytest.mark.parametrize("more", [{"ended": True}, {"now": NOW + LEASE + timedelta(seconds=1)}])
