@@ -234,11 +234,14 @@ class Datasets:
                 self._live[slug] = LiveEntries(name, self.services, self._cache, self.snapshots, self.arn, slug=slug)
             return self._live[slug]
 
-    def arn(self, name: DatasetName) -> str:
+    def arn(self, name: DatasetName, *, anew: bool = False) -> str:
         """The dataset's ARN; empty where Rekognition has none.
 
+        :param anew: ask Rekognition, whatever it answered a moment ago
         :raises CustomLabelsError: Rekognition cannot be asked
         """
+        if anew:
+            self._recent.forget(("projects",))
         found = self._service_dataset_of(name, self._service_projects())
         return found.dataset_arn if found else ""
 

@@ -71,6 +71,7 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     :ivar is_holding: whether the dataset holds entries of images that the source no longer has
     :ivar dataset_updated_at: when the service says that the dataset was last changed, once it was registered; as long
         as it says so, nobody has changed an entry
+    :ivar entries: that the dataset was verified to have; -1 where that is not known
     """
 
     snapshot_id: str
@@ -80,6 +81,7 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     objects_sha256: str = ""
     is_holding: bool = False
     dataset_updated_at: str = ""
+    entries: int = -1
 
     @property
     def as_of(self) -> datetime:

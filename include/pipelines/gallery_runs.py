@@ -8,6 +8,7 @@ through the same Airflow SDK as a task does, straight from secrets backends and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -66,6 +67,14 @@ class AirflowRuns:
     def has_ended(self, holder: Holder) -> bool:
         """Whether Airflow knows the run and that it has ended; False for one of another Airflow."""
         return run_state(holder.dag_id, holder.run_id) in _ENDED
+
+    def started_at(self, holder: Holder) -> datetime | None:
+        """When the run started; None where this Airflow does not know it, or it has not started."""
+        with create_session() as session:
+            found: datetime | None = session.scalar(
+                select(DagRun.start_date).where(DagRun.dag_id == holder.dag_id, DagRun.run_id == holder.run_id)
+            )
+        return found
 
     def describe(self, dag_id: str, run_id: str) -> RunPage | None:
         """What the run changed, or would change, as far as it has come; None where there is no such run."""
