@@ -147,6 +147,7 @@ class DatasetCard(Message, frozen=True, kw_only=True):
     :ivar is_registered: whether the dataset was registered from that snapshot
     :ivar last_run: that published the snapshot, where it is known
     :ivar working: the run that works on the dataset now
+    :ivar is_saving: whether a save of the gallery does
     """
 
     project: str
@@ -163,6 +164,7 @@ class DatasetCard(Message, frozen=True, kw_only=True):
     is_registered: bool = False
     last_run: RunLink | None = None
     working: RunLink | None = None
+    is_saving: bool = False
 
 
 class ProjectCard(Message, frozen=True, kw_only=True):

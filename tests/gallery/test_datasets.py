@@ -24,6 +24,7 @@ from include.custom_labels.reasons import Reason
 from include.gallery import live_entries
 from include.gallery.datasets import Datasets
 from include.gallery.messages import RunPage
+from include.gallery.save_lease import SaveLease
 from include.object_store.registration_journal import HeldJournal, Holder
 from include.object_store.streams import put_bytes
 from tests.custom_labels.manifest_lines import boxes_pair
@@ -459,7 +460,20 @@ def test_projects(here: World, browser: Browser) -> None:
     (card,) = project["datasets"]
     assert (project["project"], card["dataset_type"], card["dataset_arn"]) == ("example", "train", ARN)
     assert (card["images"], card["labelled"], card["is_registered"]) == (2, 1, True)
-    assert card["working"] == {"dag_id": "import_s3_folder", "run_id": "run-9"}
+    assert (card["working"], card["is_saving"]) == ({"dag_id": "import_s3_folder", "run_id": "run-9"}, False)
+
+
+def test_a_save_under_way_is_no_run(here: World, browser: Browser) -> None:
+    here.publish(row("a.png"))
+    SaveLease.take(
+        here.session,
+        NAME.folder(here.workspace()),
+        "save",
+        now=lambda: datetime.now(UTC),
+        has_ended=lambda _: False,
+    )
+    card = browser.page()["card"]
+    assert (card["working"], card["is_saving"]) == (None, True)
 
 
 def test_downloads(here: World, browser: Browser) -> None:
