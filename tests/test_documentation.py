@@ -105,11 +105,12 @@ def test_every_error_code_is_in_the_page_of_error_codes() -> None:
 
 def test_every_risk_and_every_suspicious_name_is_in_the_page_of_error_codes() -> None:
     from include.custom_labels import risks
+    from include.custom_labels.advice import advise
 
     page = (PROJECT / "docs" / "error-codes.md").read_text()
     (section,) = re.findall(r"\n## Risks\n(.*?)(?:\n## |\Z)", page, re.DOTALL)
     documented = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+) \|$", section, re.MULTILINE))
-    assert documented == {str(risk): risk.explanation for risk in risks.Risk}
+    assert documented == {str(risk): advise(risk, risk.explanation) for risk in risks.Risk}
     kinds = {"split": risks.SPLIT_NAMES, "container": risks.CONTAINER_NAMES, "leftover": risks.LEFTOVER_NAMES}
     for kind, names in kinds.items():
         (row,) = re.findall(rf"^\| {kind} \| (.+) \|$", section, re.MULTILINE)

@@ -83,7 +83,7 @@ class Code(StrEnum):
     ERROR_MANIFEST_TOO_MANY_LABELS = (
         "ERROR_MANIFEST_TOO_MANY_LABELS", "dataset", _BOTH, "AWS",
         "The manifest file has too many labels.",
-        "Use at most 250 labels: merge some, or import a deeper S3 folder location.",
+        "Use at most 250 labels: merge some, or import a part.",
     )  # fmt: skip
     ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_DISTRIBUTE = (
         "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_DISTRIBUTE", "dataset", _DATASET, "AWS",
@@ -93,7 +93,7 @@ class Code(StrEnum):
     ERROR_EMPTY_MANIFEST = (
         "ERROR_EMPTY_MANIFEST", "file", _BOTH, "AWS",
         "The manifest file is empty.",
-        "Check the S3 folder location, and that it holds PNG or JPEG images.",
+        "Check that there are PNG or JPEG images where the import looks.",
     )  # fmt: skip
     ERROR_CANNOT_WRITE_OUTPUT_S3_BUCKET = (
         "ERROR_CANNOT_WRITE_OUTPUT_S3_BUCKET", "file", _TRAINING, "AWS",
@@ -246,7 +246,7 @@ class Code(StrEnum):
     )  # fmt: skip
     ERROR_INVALID_LABEL_NAME = (
         "ERROR_INVALID_LABEL_NAME", "metadata", _BOTH, "ours",
-        "The label name has a line break, which the Rekognition API admits in no label.",
+        "The label name has a line break or another control character.",
         "Rename the label.",
     )  # fmt: skip
     ERROR_TOO_MANY_LABELS_PER_IMAGE = (

@@ -111,16 +111,27 @@ def name_fault(name: str, prefix: str) -> str:
 
 
 def judge_name(file: LocalFile, prefix: str) -> LocalFile:
-    """The file, refused where its name alone says so."""
+    """The file, refused where its name alone says so.
+
+    A name that is no image's goes before everything else that may be wrong with the file: nobody asked for it.
+    """
+    shown = file.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    named = msgspec.structs.replace(file, name=shown)
+    skip = _skip_reason(file)
+    if skip is not None:
+        return named.refused(skip)
     fault = name_fault(file.name, prefix)
-    if file.reason is not None or fault:
-        shown = file.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        named = msgspec.structs.replace(file, name=shown)
-        return named if file.reason is not None else named.refused(Reason.UNSAFE_NAME, fault)
-    skip = skip_reason(file.name)
-    if skip is None and any(segment.startswith(".") for segment in file.name.split("/")):
-        skip = Reason.HIDDEN_FILE
-    return file if skip is None else file.refused(skip)
+    return named.refused(Reason.UNSAFE_NAME, fault) if fault and file.reason is None else named
+
+
+def _skip_reason(file: LocalFile) -> Reason | None:
+    """Why nobody takes a file of this name for an image."""
+    if file.reason is not None and (not file.name or file.name.endswith("/")):
+        # Of a folder that cannot be walked, its name says nothing.
+        return None
+    segments = file.name.split("/")
+    is_hidden = any(segment.startswith(".") and segment not in (".", "..") for segment in segments)
+    return skip_reason(file.name) or (Reason.HIDDEN_FILE if is_hidden else None)
 
 
 def judge_content(file: LocalFile, data: bytes) -> LocalFile:

@@ -53,12 +53,11 @@ class Risk(StrEnum):
     LOOKALIKE_LABELS = (
         "LOOKALIKE_LABELS",
         "Labels that differ only in case, blanks, invisible characters or the composition of accents; give them one "
-        "name with `label_aliases`.",
+        "name.",
     )
     SUSPICIOUS_LABELS = (
         "SUSPICIOUS_LABELS",
-        "Labels that are called like a split, a container or a tool's leftovers; choose another S3 folder location, "
-        "or leave the folder out with `exclude`.",
+        "Labels that are called like a split, a container or a tool's leftovers; check that they are meant as labels.",
     )
     FAULTS_NEAR_LIMIT = (
         "FAULTS_NEAR_LIMIT",

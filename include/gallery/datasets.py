@@ -41,8 +41,9 @@ from include.gallery.services import DatasetState, ServiceDataset, ServiceProjec
 from include.gallery.snapshots import DatasetName, SnapshotFacts, SnapshotReader
 from include.gallery.statistics import CountsReader
 from include.gallery.views import Views
+from include.object_store.holders import Holder
 from include.object_store.listing import list_folders
-from include.object_store.registration_journal import Holder, read_journal
+from include.object_store.registration_journal import read_journal
 from include.object_store.session import S3Session
 from include.object_store.snapshot_contents import read_snapshot
 from include.object_store.snapshots import CurrentSnapshot, DatasetFolder, SnapshotFolder, read_current

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 from include.custom_labels.errors import DatasetConflictError
-from include.object_store.registration_journal import HeldJournal, Holder
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder
 

@@ -29,7 +29,7 @@ from include.gallery.save_plan import ChangedEntries
 from include.gallery.services import Services
 from include.gallery.snapshots import DatasetName
 from include.gallery.statistics import read_statistics
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.streams import ObjectWriter, put_json, read_json
 
 MAX_WAIT: Final = timedelta(hours=1)

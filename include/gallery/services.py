@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from include.gallery.addresses import SampleAddress
 from include.gallery.messages import DatasetType, ImportSource, RunPage
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import Workspace
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.advice import advise
 from include.custom_labels.diff import Snapshot, SnapshotDiff, diff_snapshots
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import IN_MANIFEST, ledger_rows
@@ -48,8 +49,7 @@ def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: Spli
     """Compare the manifest with the snapshot before it, and look for risks where the dataset would be changed."""
     if plan.action == "unchanged" and plan.entries < 0:
         # The same objects as in the registered snapshot, and nobody has touched the dataset.
-        current = plan.fingerprint.current
-        return Gate(base_snapshot_id=current.snapshot_id if current else "", split=split)
+        return Gate(base_snapshot_id=plan.base_snapshot_id, split=split)
     base = _base(run, plan)
     diff = diff_snapshots(
         read_snapshot(run.s3, run.dataset.snapshot(base.snapshot_id)) if base else Snapshot(manifest=(), objects=()),
@@ -58,7 +58,7 @@ def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: Spli
             objects=read_ledger_objects(run.s3, S3Uri.parse(built["ledger"])),
         ),
     )
-    risks = find_risks(_state(run, built, plan, base, diff, split), _accepted(run)) if plan.action in WRITES else []
+    risks = find_risks(_state(run, built, plan, split), _accepted(run)) if plan.action in WRITES else []
     return Gate(base_snapshot_id=base.snapshot_id if base else "", diff=diff, risks=risks, split=split)
 
 
@@ -67,38 +67,33 @@ def _accepted(run: ImportRun) -> list[Risk]:
 
 
 def _base(run: ImportRun, plan: Plan) -> SnapshotSummary | None:
-    """The registered snapshot, or for a run that does not register, the one before it."""
+    """What the same import was last registered from, or for a run that does not register, the snapshot before it."""
     if plan.action in ("build_only", "superseded"):
         return nearest_snapshot(run.s3, run.dataset, run.as_of)
-    current = plan.fingerprint.current
-    return read_summary(run.s3, run.dataset, current.snapshot_id) if current else None
+    return read_summary(run.s3, run.dataset, plan.base_snapshot_id) if plan.base_snapshot_id else None
 
 
-def _state(
-    run: ImportRun,
-    built: Mapping[str, Any],
-    plan: Plan,
-    base: SnapshotSummary | None,
-    diff: SnapshotDiff,
-    split: SplitReport | None,
-) -> ProposedState:
+def _state(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: SplitReport | None) -> ProposedState:
     leaked, samples = _leakage(run, built, split)
+    merged = plan.merged
+    if merged is None:
+        raise ValueError("a plan that writes has merged")
+    current = plan.fingerprint.current
     return ProposedState(
         dataset_type=run.dataset_type,
         region=run.region,
         images=plan.entries,
-        size_bytes=plan.size_bytes,
-        images_per_label={label: count.after for label, count in diff.labels.items() if count.after},
+        size_bytes=merged.size_bytes,
+        images_per_label=merged.labels,
         images_seen=built["images"],
         at_fault=built["at_fault"],
-        base=BaseState(
-            images=diff.images_before, labels=[label for label, count in diff.labels.items() if count.before]
-        )
-        if base
+        # The dataset itself is what is compared: labels of entries that stay have not vanished.
+        base=BaseState(images=merged.entries_before, labels=list(merged.labels_before))
+        if current and plan.dataset_arn
         else None,
         max_removed_percent=run.request.max_removed_percent,
-        removed=plan.removed,
-        removed_samples=plan.removed_samples,
+        removed=merged.removed.count,
+        removed_samples=merged.removed.samples,
         other_labels=_other_labels(run, split),
         leaked=leaked,
         leaked_samples=samples,
@@ -152,10 +147,11 @@ def asks(run: ImportRun, plan: Plan, gate: Gate) -> bool:
     if approval == "never":
         first = gate.risks[0]
         others = f" {len(gate.risks) - 1} more: see the log." if len(gate.risks) > 1 else ""
+        meaning = advise(first.risk, first.risk.explanation, run.request.parameters)
         raise DatasetConflictError(
             "RISKS_FOUND",
             f"{first.risk}: {first.detail}{others}",
-            f"{first.risk.explanation} Name the risk in `accept_risks` to go on with it, or set `approval` to "
+            f"{meaning} Name the risk in `accept_risks` to go on with it, or set `approval` to "
             "`on_risk` to be asked. Nothing was changed.",
             risks=[risk.risk for risk in gate.risks],
         )

@@ -12,6 +12,7 @@ import msgspec
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import BotoCoreError, ClientError
 
+from include.custom_labels.advice import advise
 from include.custom_labels.coco import read_coco
 from include.custom_labels.codes import Code
 from include.custom_labels.csv_labels import read_csv_row
@@ -35,6 +36,7 @@ from include.object_store.streams import ObjectWriter, put_json, read_lines
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.access import AccessCheck, raise_on_failure
 from include.pipelines.annotation_rows import AnnotationRows, Row
+from include.pipelines.refusals import refuse
 from include.pipelines.requests import AccessNeeds, GroundTruthRequest
 from include.pipelines.runs import ImportRun, rekognition_hook, s3_session
 from include.pipelines.shard_size import COPIED_PER_S, INSPECTED_PER_S
@@ -75,7 +77,8 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
         log.info("%s images are named by %s; findings: %s", f"{len(rows):,}", annotations, totals or "none")
         if not any(row.state is not State.SKIPPED for row in rows):
             code = Code.ERROR_EMPTY_MANIFEST
-            raise ManifestError(code, f"{code.message} {annotations} names no image.", "Check the annotations.")
+            message = f"{code.message} {annotations} names no image"
+            raise refuse(import_run, code, message, f"Check the annotations; findings: {findings}.", rows.pages())
         _find_images(import_run, source, request, rows)
         bucket = _bucket(import_run, request, rows, annotations)
         copies = _write_copies(import_run, rows)
@@ -389,7 +392,10 @@ def _bucket(run: ImportRun, request: GroundTruthRequest, rows: AnnotationRows, a
         code = Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS
         counts = ", ".join(f"{bucket} ({count:,})" for bucket, count in buckets.most_common(5))
         raise ManifestError(
-            code, f"{code.message} {counts}", "Set `image_root` to the folder that images are to be copied to."
+            code,
+            f"{code.message} {counts}.",
+            advise(code, "A dataset's images lie in one bucket.", request.parameters),
+            buckets=dict(buckets),
         )
     if not buckets and not request.is_elsewhere:
         # Where no image can be had, their bucket says why, with the rights to ask for.

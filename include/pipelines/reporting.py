@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.advice import advise
 from include.custom_labels.diff import SnapshotDiff
 from include.pipelines.gates import Gate
 from include.pipelines.registration import Plan
@@ -49,7 +50,7 @@ def report_of(run: ImportRun, plan: Plan, gate: Gate, **more: Any) -> SnapshotRe
         risks=tuple(
             RiskRow(
                 code=risk.risk,
-                explanation=risk.risk.explanation,
+                explanation=advise(risk.risk, risk.risk.explanation, run.request.parameters),
                 detail=risk.detail,
                 count=risk.count,
                 samples=risk.samples,

@@ -15,6 +15,7 @@ from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import AT_FAULT, State
 from include.custom_labels.visible_text import visible
 from include.pipelines.access import AccessRow
+from include.pipelines.publication import acknowledge
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import seconds_of, step
 
@@ -46,6 +47,7 @@ def summarize(
         "as_of": import_run.as_of.isoformat(),
         **published,
         "images_per_label": reconciled["images_per_label"],
+        "images_per_label_of_source": reconciled["images_per_label_of_source"],
         "states": reconciled["states"],
         "problems": [row for row in reconciled["reasons"] if row["state"] in AT_FAULT],
         "findings": validated["totals"],
@@ -53,6 +55,8 @@ def summarize(
         "timings": published["timings"] | seconds_of(sorted(get_current_context()["task"].upstream_task_ids)),
     }
     log.info("\n%s", render(summary, reconciled["reasons"]))
+    # The event of the task before is on its way now.
+    acknowledge(import_run, published["snapshot_id"])
     dropped = reconciled["states"].get(State.DROPPED, 0)
     if dropped:
         raise DatasetConflictError(

@@ -10,7 +10,7 @@ from include.custom_labels.errors import AccessError
 from include.gallery.addresses import SampleAddress
 from include.gallery.messages import RunPage
 from include.gallery.services import DatasetState, RunSource, ServiceDataset, ServiceProject
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import Workspace
 from tests.fixtures.places import Place

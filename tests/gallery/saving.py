@@ -23,7 +23,8 @@ from include.gallery.messages import Box, Save, Waiting
 from include.gallery.routes.saves import router
 from include.gallery.saves import Saves
 from include.gallery.snapshots import DatasetName
-from include.object_store.registration_journal import HeldJournal, Holder
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal
 from tests.fixtures.existing_datasets import entries_of, labels_of
 from tests.fixtures.places import Place
 from tests.gallery.placed_services import PlacedServices

@@ -16,7 +16,7 @@ from include.gallery.addresses import MAX_SAMPLES, MOUNT, SampleAddress
 from include.gallery.app import create_app
 from include.gallery.messages import RunPage
 from include.gallery.services import DatasetService, Rights
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import Workspace
 from tests.gallery.visitors import RIGHTS, WRITE

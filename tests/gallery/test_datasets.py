@@ -25,7 +25,8 @@ from include.gallery import live_entries
 from include.gallery.datasets import Datasets
 from include.gallery.messages import RunPage
 from include.gallery.save_lease import SaveLease
-from include.object_store.registration_journal import HeldJournal, Holder
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal
 from include.object_store.streams import put_bytes
 from tests.custom_labels.manifest_lines import boxes_pair
 from tests.gallery.worlds import ARN, BUCKET, NAME, World, app_of, entry, row, unavailable

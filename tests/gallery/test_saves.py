@@ -13,7 +13,8 @@ from include.gallery import save_plan
 from include.gallery.messages import Save
 from include.gallery.save_lease import HOLDER, LEASE
 from include.gallery.save_work import SaveRecord
-from include.object_store.registration_journal import HeldJournal, Holder, Journal, read_journal
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal, Journal, read_journal
 from include.object_store.streams import put_json
 from tests.fixtures.airflow_database import RunDag
 from tests.fixtures.existing_datasets import boxed, labels_of

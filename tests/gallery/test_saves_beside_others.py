@@ -15,7 +15,8 @@ from include.gallery.fenced_dataset import FencedDataset
 from include.gallery.messages import RunLink, Save
 from include.gallery.save_lease import HOLDER, LEASE, SaveLease
 from include.gallery.save_work import SaveRecord
-from include.object_store.registration_journal import HeldJournal, Holder, Journal, read_journal
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal, Journal, read_journal
 from include.object_store.streams import put_json
 from tests.fixtures.existing_datasets import boxed, image_level, make_dataset
 from tests.fixtures.places import Place
@@ -40,7 +41,7 @@ def acting(monkeypatch: pytest.MonkeyPatch, kind: type, method: str, *acts: Call
 
 async def test_a_save_while_the_nightly_run_registers_waits_and_says_what_for(gallery: Gallery, tmp_path: Path) -> None:
     run = gallery.held_by(RUN)
-    run.write(pending=("s3://example-workspace/a.manifest",))
+    run.write(sent="s3://example-workspace/a.parquet")
     gallery.services.no_runs.started[RUN] = STARTED
     another_process = Gallery(gallery.place, tmp_path / "another")
     async with gallery.visited() as client, another_process.visited() as elsewhere:
@@ -55,7 +56,7 @@ async def test_a_save_while_the_nightly_run_registers_waits_and_says_what_for(ga
         assert (await gallery.ended(client, save_id)).state == "saved"
     assert gallery.said()["a.png"] == {"echo", "white"}
     # What the run left under way is left to the next run.
-    assert read_journal(gallery.services.s3(), gallery.folder).pending == ("s3://example-workspace/a.manifest",)
+    assert read_journal(gallery.services.s3(), gallery.folder).sent == "s3://example-workspace/a.parquet"
 
 
 async def test_a_run_that_was_killed_is_not_waited_for(gallery: Gallery) -> None:

@@ -28,7 +28,7 @@ from include.gallery.routes import comparison, datasets, downloads, images, runs
 from include.gallery.services import DatasetState, Rights, ServiceDataset, ServiceProject
 from include.gallery.snapshots import DatasetName
 from include.object_store.folder_manifest import write_manifest
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import (
     CurrentSnapshot,

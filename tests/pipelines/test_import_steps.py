@@ -14,6 +14,7 @@ from include.custom_labels.locations import S3Uri
 from include.custom_labels.reasons import Reason
 from include.object_store.tables import read_ledger
 from include.pipelines import shards as sharding
+from include.pipelines.division import divide_images
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.reconciliation import reconcile
@@ -60,6 +61,14 @@ def refused(step: Callable[[], object], code: str) -> CustomLabelsError:
     return caught.value
 
 
+def assert_its_ledger(place: Place, error: CustomLabelsError, objects: int) -> None:
+    """The ledger that the error names is there, with every object of the import."""
+    address = str(error.details["ledger"])
+    assert address in error.next_step
+    pages = read_ledger(ImportRun.from_json(Steps(place).run).s3, S3Uri.parse(address))
+    assert sum(len(page) for page in pages) == objects
+
+
 def test_an_empty_folder(place: Place) -> None:
     place.put("elsewhere/a.png")
     refused(Steps(place).labelled, "FOLDER_EMPTY")
@@ -87,13 +96,16 @@ def test_a_workspace_that_is_not_set(place: Place, monkeypatch: pytest.MonkeyPat
 
 def test_a_folder_without_images(place: Place) -> None:
     place.put("alexa-devices/notes.txt", body=b"x")
-    refused(Steps(place).labelled, "ERROR_EMPTY_MANIFEST")
+    error = refused(Steps(place).labelled, "ERROR_EMPTY_MANIFEST")
+    assert "NOT_AN_IMAGE_NAME 1 (alexa-devices/notes.txt)" in error.message
+    assert_its_ledger(place, error, 1)
 
 
 def test_251_labels(place: Place) -> None:
     place.put(*(f"alexa-devices/label-{number:03}/a.png" for number in range(251)))
     error = refused(Steps(place).labelled, "ERROR_MANIFEST_TOO_MANY_LABELS")
     assert error.details["labels"] == 251
+    assert_its_ledger(place, error, 251)
     assert len(Steps(place, exclude=["label-000/*"]).labelled()) == 1
     assert Steps(place, automatic_labeling=False).labelled()
 
@@ -104,6 +116,7 @@ def test_more_images_than_the_region_allows(place: Place, monkeypatch: pytest.Mo
     monkeypatch.setattr(sharding, "regional_quotas", lambda region: limits())
     error = refused(Steps(place).labelled, "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM")
     assert error.details["images"] == 3
+    assert_its_ledger(place, error, 3)
 
 
 @pytest.mark.parametrize(("bad", "is_refused"), [(1, False), (2, True)])
@@ -111,7 +124,12 @@ def test_20_percent_at_fault_pass_and_more_do_not(place: Place, bad: int, is_ref
     place.put(*(f"alexa-devices/echo/good-{number}.png" for number in range(5 - bad)))
     place.put(*(f"alexa-devices/echo/bad-{number}.png" for number in range(bad)), body=b"no image")
     if is_refused:
-        refused(Steps(place).built, "ERROR_TOO_MANY_RECORDS_IN_ERROR")
+        split = Steps(place, dataset_type="train+test")
+        for step in (Steps(place).built, lambda: work(divide_images, split.run, split.inspected())):
+            error = refused(step, "ERROR_TOO_MANY_RECORDS_IN_ERROR")
+            names = ", ".join(f"alexa-devices/echo/bad-{number}.png" for number in range(bad))
+            assert f"NOT_PNG_OR_JPEG {bad} ({names})" in error.message
+            assert_its_ledger(place, error, 5)
     else:
         assert Steps(place).built()["lines"] == 4
 

@@ -45,6 +45,9 @@ RiskName = Literal[
 PRESENT_FOR = timedelta(hours=24)
 """How late a run may begin that takes the bucket as it is for the bucket as of its time."""
 
+MAX_WAIT_MINUTES = 24 * 60
+"""The longest wait that a request may ask for: a run that waits longer than a day would meet its successor."""
+
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
 
 
@@ -147,6 +150,19 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             extra_json_schema={"section": GATES, "examples": [risk.value for risk in Risk]},
         ),
     ] = msgspec.field(default_factory=list)
+    max_wait_minutes: Annotated[
+        int,
+        Meta(
+            title="Maximum wait (minutes)",
+            description=(
+                "How long a run waits for another run, a person's save or a busy dataset before it fails; it takes "
+                "no worker meanwhile. `0`: it fails at once."
+            ),
+            ge=0,
+            le=MAX_WAIT_MINUTES,
+            extra_json_schema={"section": GATES},
+        ),
+    ] = 60
     register: Annotated[
         bool,
         Meta(
@@ -210,6 +226,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what the source lets people set."""
+        return self.__struct_fields__
+
+    @property
     def needs(self) -> AccessNeeds:
         """What the access check has to try."""
         return AccessNeeds()
@@ -232,6 +253,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def origin(self) -> str:
         """Names what is imported; an image of an earlier snapshot of the same origin may be removed. Empty: never."""
         return ""
+
+    @property
+    def images_folder(self) -> S3FolderLocation | None:
+        """The one folder that the images of the dataset lie in by this request; None where it names none."""
+        return None
 
     @property
     def keeps_invalid_lines(self) -> bool:

@@ -121,6 +121,11 @@ class ExistingDatasetRequest(
         return AccessNeeds(destinations=(self.destination,) if self.destination else ())
 
     @property
+    def images_folder(self) -> S3FolderLocation | None:
+        """Where images are copied to."""
+        return self.destination
+
+    @property
     def keeps_invalid_lines(self) -> bool:
         return True
 

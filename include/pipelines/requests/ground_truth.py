@@ -150,6 +150,11 @@ class GroundTruthRequest(
         return (self.annotations,)
 
     @property
+    def images_folder(self) -> S3FolderLocation | None:
+        """The folder of the images."""
+        return self.root
+
+    @property
     def origin(self) -> str:
         return self.manifest or f"labeling job {self.labeling_job}"
 
