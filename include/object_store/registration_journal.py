@@ -12,6 +12,7 @@ other way, or by the time it names: a run of another Airflow cannot be asked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Self
 
@@ -26,6 +27,9 @@ from include.object_store.streams import put_json, read_json
 
 LEASE: Final = timedelta(hours=24)
 """How long a run may take to create a dataset of any size; only a run of another Airflow has to wait for it."""
+
+_CONTENDERS: Final = 10
+"""How often a lease that is free is tried to be taken, each time behind somebody who was faster and gave it back."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,23 +141,29 @@ class HeldJournal:
 
         :param has_ended: whether another holder's run is known to have ended
         :param lease: how long it lasts, unless it is renewed
-        :raises DatasetConflictError: DATASET_LEASED, where another run works on the dataset
+        :raises DatasetConflictError: DATASET_LEASED, where another run works on the dataset: `details` have its
+            ``holder`` and when its lease ends, ``expires_at``
         :raises AccessError: what S3 answers
         """
-        found = read_json(session, dataset.registration, Journal)
-        journal, etag = found or (Journal(), None)
-        other = journal.lease
-        if other and other.holder != holder and other.expires_at > now and not has_ended(other.holder):
-            raise DatasetConflictError(
-                "DATASET_LEASED",
-                f"The run {other.holder.run_id} of {other.holder.dag_id} works on this dataset.",
-                "Wait until it has ended, then run again; if no such run exists, the lease ends at "
-                f"{other.expires_at.isoformat(timespec='seconds')}.",
-                holder=msgspec.to_builtins(other.holder),
-            )
-        held = cls(session, dataset, journal, etag)
-        held.write(lease=Lease(holder=holder, expires_at=now + lease))
-        return held
+        for _ in range(_CONTENDERS):
+            found = read_json(session, dataset.registration, Journal)
+            journal, etag = found or (Journal(), None)
+            other = journal.lease
+            if other and other.holder != holder and other.expires_at > now and not has_ended(other.holder):
+                raise DatasetConflictError(
+                    "DATASET_LEASED",
+                    f"The run {other.holder.run_id} of {other.holder.dag_id} works on this dataset.",
+                    "Wait until it has ended, then run again; if no such run exists, the lease ends at "
+                    f"{other.expires_at.isoformat(timespec='seconds')}.",
+                    holder=msgspec.to_builtins(other.holder),
+                    expires_at=other.expires_at.isoformat(),
+                )
+            held = cls(session, dataset, journal, etag)
+            # Somebody else may have been faster: what they wrote says whether they hold the lease now.
+            with suppress(_LeaseLostError):
+                held.write(lease=Lease(holder=holder, expires_at=now + lease))
+                return held
+        raise _lost(dataset)
 
     @classmethod
     def resume(cls, session: S3Session, dataset: DatasetFolder, holder: Holder) -> Self:
@@ -204,8 +214,12 @@ class HeldJournal:
         self.write(lease=None, sent="", replacement=None, registration=None)
 
 
-def _lost(dataset: DatasetFolder) -> DatasetConflictError:
-    return DatasetConflictError(
+class _LeaseLostError(DatasetConflictError):
+    """Somebody else wrote the journal."""
+
+
+def _lost(dataset: DatasetFolder) -> _LeaseLostError:
+    return _LeaseLostError(
         "LEASE_LOST",
         f"Another run has taken over the work on this dataset: {dataset.registration} was changed.",
         "Look at what the other run did, then run again.",

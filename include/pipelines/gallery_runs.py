@@ -8,6 +8,7 @@ through the same Airflow SDK as a task does, straight from secrets backends and 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+from airflow.sdk import Variable
 from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -33,7 +35,7 @@ from include.pipelines.gates import GATE_KEY, Gate
 from include.pipelines.import_tasks import PUBLISH
 from include.pipelines.registration import Plan
 from include.pipelines.registration_tasks import PLAN, REGISTER
-from include.pipelines.runs import ImportRun
+from include.pipelines.runs import AIRFLOW_ID_VARIABLE, ImportRun
 from include.pipelines.snapshot_report import SampleImage
 
 FIRST_TASK: Final = "validate_request"
@@ -65,8 +67,23 @@ class AirflowRuns:
         return found and found[0]
 
     def has_ended(self, holder: Holder) -> bool:
-        """Whether Airflow knows the run and that it has ended; False for one of another Airflow."""
-        return run_state(holder.dag_id, holder.run_id) in _ENDED
+        """Whether the run is known to have ended; one that this Airflow does not know any more was deleted.
+
+        False for a run of another Airflow, and for a save, which is no run: their leases end by time.
+        """
+        state = run_state(holder.dag_id, holder.run_id)
+        if state is None:
+            # Without an id, no run of this Airflow has ever held a lease.
+            return holder.airflow != "" and holder.airflow == Variable.get(AIRFLOW_ID_VARIABLE, default="")
+        return state in _ENDED
+
+    def started_at(self, holder: Holder) -> datetime | None:
+        """When the run started; None where this Airflow does not know it, or it has not started."""
+        with create_session() as session:
+            found: datetime | None = session.scalar(
+                select(DagRun.start_date).where(DagRun.dag_id == holder.dag_id, DagRun.run_id == holder.run_id)
+            )
+        return found
 
     def describe(self, dag_id: str, run_id: str) -> RunPage | None:
         """What the run changed, or would change, as far as it has come; None where there is no such run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 
 import httpx
 import pytest
@@ -41,6 +42,9 @@ class Samples:
         raise NotImplementedError
 
     def has_ended(self, holder: Holder) -> bool:
+        raise NotImplementedError
+
+    def started_at(self, holder: Holder) -> datetime | None:
         raise NotImplementedError
 
 
