@@ -9,6 +9,7 @@ import msgspec
 
 from include.custom_labels.advice import advise
 from include.custom_labels.diff import Difference, SnapshotDiff
+from include.custom_labels.merge import Outcome
 from include.pipelines.gates import Gate
 from include.pipelines.registration import Plan
 from include.pipelines.required_action import approval_body, approval_subject
@@ -124,6 +125,18 @@ def registered_report_of(
         split=gate.split,
         provenance=dict(provenance or {}),
         timings=dict(timings),
+    )
+
+
+def departures_of(plan: Plan) -> Departures | None:
+    """What leaves its place by a plan; None where nothing was merged."""
+    merged = plan.merged
+    if merged is None:
+        return None
+    return Departures(
+        removed=merged.removed.count,
+        moved=merged.moved,
+        kept_aside=merged.totals.get(Outcome.ASIDE, 0),
     )
 
 
