@@ -13,7 +13,7 @@ from tests.chaos import people, promises
 from tests.chaos.commands import CLEARED, PLANNING
 from tests.chaos.history import SOURCES, History, Past, Running
 from tests.chaos.model import Import
-from tests.chaos.places import second
+from tests.chaos.places import View, second
 from tests.chaos.proxy import FAULTS, Trap, Which
 
 _FAILURES: Sequence[dict[str, Any]] = (
@@ -231,10 +231,10 @@ def clear(history: History, rng: random.Random) -> None:
     task = rng.choice(CLEARED)
     history.tally.add("clears")
     may_change = task == PLANNING or not past.is_green
-    current = history.place.documents().current
+    current = View(history.place).current
     with history.begun_again(past, cleared_from=task) as running:
         history.say(f"run {past.command.run_id} is cleared from {task}")
         history.finish(running)
         history.judge(running, may_change=may_change, is_cleared=True)
-    if not may_change and current.get("snapshot_id") != history.place.documents().current.get("snapshot_id"):
+    if not may_change and current.get("snapshot_id") != View(history.place).current.get("snapshot_id"):
         raise promises.BrokenPromiseError("a cleared task changes nothing", "current.json names another snapshot")

@@ -18,7 +18,7 @@ from tests.chaos.commands import ALL_RISKS, PLANNING, Command, airflow_state
 from tests.chaos.contents import Said, says, write_line
 from tests.chaos.crew import Crew, Job
 from tests.chaos.model import Expectation, Import, Listed, Source, Truth, find_source
-from tests.chaos.places import IMAGES, WORKSPACE, Place, made, second, with_sizes
+from tests.chaos.places import IMAGES, WORKSPACE, Place, View, made, second, with_sizes
 from tests.chaos.promises import BrokenPromiseError
 from tests.chaos.proxy import Line, Proxy, Trap
 from tests.chaos.tally import Tally
@@ -197,7 +197,7 @@ class History:
         with self.proxy.line(*traps) as line:
             command = self._command(asked, run_id, line, cleared_from)
             self.airflow(run_id, "running")
-            arn, current = self.place.arn, self.place.documents().current
+            view = View(self.place)
             job = self.crew.begin(command)
             line.pid = job.pid
             line.on_hold = lambda trap, asked: job.events.put(("held", trap, asked))
@@ -208,8 +208,8 @@ class History:
                 line,
                 job,
                 meanwhile,
-                arn_before=arn,
-                registered_before=current.get("registered_at", ""),
+                arn_before=view.arn,
+                registered_before=view.current.get("registered_at", ""),
             )
             self.under_way.append(running)
             try:
@@ -332,9 +332,9 @@ class History:
         if PLANNING not in self.xcoms(running):
             return
         expected = self.truth.expect(running.asked, running.source)
-        actual, documents = self.place.entries(), self.place.documents()
-        self._check_unfinished(running, expected, actual, documents.export, may_change=True)
-        self.truth.observe(running.asked, running.source, expected, actual, documents.export)
+        view = View(self.place)
+        self._check_unfinished(running, expected, view.entries, view.export, may_change=True)
+        self.truth.observe(running.asked, running.source, expected, view.entries, view.export)
 
     def xcoms(self, run: Running | Past) -> dict[str, Any]:
         """What the tasks of a run have returned so far."""
@@ -344,7 +344,7 @@ class History:
 
     def is_registered_by(self, running: Running) -> bool:
         """Whether a run that is held has written `current.json` already."""
-        return self.place.documents().current.get("registered_at", "") != running.registered_before
+        return View(self.place).current.get("registered_at", "") != running.registered_before
 
     @staticmethod
     def await_another_second() -> None:
@@ -378,46 +378,45 @@ class History:
 
         :param may_change: False for a run that was overtaken: it may not change anything any more
         """
-        after = self._end_saves(running)
-        actual = self.place.entries()
-        for key, before_save in after.items():
-            actual[key] = before_save
-        documents = self.place.documents()
+        saved = self._end_saves(running)
+        view = View(self.place)
+        actual = view.entries | saved
         asked, source = running.asked, running.source
         expected = self.truth.expect(asked, source)
-        is_deleted = running.meanwhile is not None and not actual and not self.place.arn
+        is_deleted = running.meanwhile is not None and not view.arn
         if running.is_green and running.ended is not None and not is_deleted:
             if running.ended["action"] == "superseded" or not may_change:
-                self._check_superseded(running, documents.current)
+                self._check_superseded(running, view.current)
                 expected = Expectation(accepted={}, moved={})
             elif source.is_refused:
                 raise BrokenPromiseError("a run without usable images fails", f"{running.run_id} is green")
             promises.dataset_equals_the_model(self.truth, expected, actual)
-            rows = self.place.ledger(running.ended["snapshot_id"])
-            promises.ledger_partitions_the_listing(rows, asked, source)
+            promises.ledger_partitions_the_listing(view.ledger(running.ended["snapshot_id"]), asked, source)
             if expected.accepted:
-                if documents.current["dataset_updated_at"] == self.place.updated_at():
-                    promises.counts_are_the_datasets(documents, actual)
-                is_new = self.place.arn != running.arn_before
+                if view.current["dataset_updated_at"] == view.updated_at:
+                    promises.counts_are_the_datasets(view)
+                is_new = view.arn != running.arn_before
                 overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new)
-                promises.what_is_overwritten_is_kept(self.place, running.ended["snapshot_id"], overwritten, rows)
+                promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
                 self._check_announced(actual, is_alone=running.meanwhile is None)
         else:
-            self._check_unfinished(running, expected, actual, documents.export, may_change=may_change)
+            self._check_unfinished(running, expected, actual, view.export, may_change=may_change)
             if may_change:
-                self.truth.observe(asked, source, expected, actual, documents.export)
+                self.truth.observe(asked, source, expected, actual, view.export)
         self._events = len(self.place.events())
-        for key in after:
-            now = self.place.entries()[key]
-            actual[key] = now
-            self.truth.edit(key, now)
-        promises.no_image_is_touched(self.place, self._bucket())
-        promises.no_work_is_lost(self.place, self.truth, actual, documents)
-        promises.current_names_a_whole_snapshot(self.place, documents)
-        if "trust" not in self.without:
-            promises.what_is_trusted_is_true(self.place, documents, actual)
+        for key in saved:
+            self.truth.edit(key, view.entries[key])
+        self.check(view)
         if running.ended is not None and running.ended["state"] != "killed" and not is_cleared:
             self.past.append(Past(asked, source, running.command, running.is_green))
+
+    def check(self, view: View) -> None:
+        """Hold the promises that do not depend on what has just happened."""
+        promises.no_image_is_touched(self.place, self._bucket())
+        promises.no_work_is_lost(self.place, self.truth, view)
+        promises.current_names_a_whole_snapshot(view)
+        if "trust" not in self.without:
+            promises.what_is_trusted_is_true(view)
 
     def _bucket(self) -> dict[str, Listed]:
         return {key: Listed(etag=made(number).etag, size=None) for key, number in self.bucket.items()}

@@ -11,7 +11,7 @@ from include.gallery.messages import Assignment, Redrawing, Renaming
 from include.gallery.messages import Box as GalleryBox
 from tests.chaos.contents import Box, Said, says, write_line
 from tests.chaos.history import History, PendingSave, Running
-from tests.chaos.places import IMAGES, made
+from tests.chaos.places import IMAGES, View, made
 from tests.chaos.promises import BrokenPromiseError
 
 FOLDERS = ("echo", "dot", "Echo", "spot")
@@ -201,7 +201,7 @@ def _send(history: History, entries: dict[str, Said]) -> None:
 def delete_dataset(history: History, rng: random.Random) -> None:
     """A person deletes the dataset."""
     del rng
-    exported = history.place.documents().export
+    exported = View(history.place).export
     if history.place.delete_dataset():
         history.say("a person deletes the dataset")
         history.tally.add("datasets deleted by hand")

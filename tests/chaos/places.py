@@ -9,7 +9,7 @@ import io
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -59,20 +59,6 @@ class ServicesHere(PlacedServices):
 
     def runs(self) -> RunSource:
         return self._runs
-
-
-@dataclass(slots=True)
-class Documents:
-    """What the workspace says of a dataset.
-
-    :ivar ledgers: rows of the ledgers of the registered snapshot, and of those that other origins have as their base
-    :ivar export: entries that an unfinished replacement keeps, by key
-    """
-
-    current: dict[str, Any] = field(default_factory=dict)
-    journal: dict[str, Any] = field(default_factory=dict)
-    ledgers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    export: dict[str, Said] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,28 +142,17 @@ class Place:
         found = self.dataset()
         return found["DatasetArn"] if found else ""
 
-    def updated_at(self) -> str:
-        arn = self.arn
-        if not arn:
-            return ""
-        found = self.rekognition.describe_dataset(DatasetArn=arn)["DatasetDescription"]
-        return found["LastUpdatedTimestamp"].isoformat()
-
-    def counts(self) -> dict[str, int]:
-        arn = self.arn
-        return self.rekognition.describe_dataset(DatasetArn=arn)["DatasetDescription"]["DatasetStats"] if arn else {}
-
     def entries(self) -> dict[str, Said]:
         """What the dataset's entries say, by key."""
-        return self._entries_of(self.arn)
+        return self.entries_of(self.arn)
 
-    def _entries_of(self, arn: str) -> dict[str, Said]:
+    def entries_of(self, arn: str) -> dict[str, Said]:
         if not arn:
             return {}
         pages = self.rekognition.get_paginator("list_dataset_entries").paginate(DatasetArn=arn)
-        return self._by_key(read_lines(line for page in pages for line in page["DatasetEntries"]))
+        return self.by_key(read_lines(line for page in pages for line in page["DatasetEntries"]))
 
-    def _by_key(self, said: Mapping[str, Said]) -> dict[str, Said]:
+    def by_key(self, said: Mapping[str, Said]) -> dict[str, Said]:
         head = len(self.ref(""))
         return {source_ref[head:]: each for source_ref, each in said.items()}
 
@@ -243,7 +218,7 @@ class Place:
         found = self.datasets(self.source_project).get("TRAIN")
         if found is not None:
             arn = found["DatasetArn"]
-            before = self._entries_of(arn)
+            before = self.entries_of(arn)
             if before == entries:
                 return
             if not before.keys() - entries.keys():
@@ -302,34 +277,9 @@ class Place:
     def read_uri(self, uri: str) -> bytes | None:
         return self.read(uri.removeprefix(f"s3://{WORKSPACE}/"))
 
-    def _document(self, name: str) -> dict[str, Any]:
-        data = self.read(self.dataset_folder + name)
-        found: dict[str, Any] = json.loads(data) if data else {}
-        return found
-
-    def snapshot(self, snapshot_id: str, name: str) -> bytes | None:
-        """An object of a snapshot."""
-        return self.read(f"{self.dataset_folder}snapshots/{snapshot_id}/{name}")
-
-    def ledger(self, snapshot_id: str) -> list[dict[str, Any]]:
-        data = self.snapshot(snapshot_id, "ledger.parquet")
-        return pq.read_table(io.BytesIO(data)).to_pylist() if data else []
-
-    def documents(self) -> Documents:
-        """What is registered, and what is under way."""
-        current, journal = self._document("current.json"), self._document("registration.json")
-        found = Documents(current=current, journal=journal)
-        if current:
-            for snapshot_id in {current["snapshot_id"], *current.get("bases", {}).values()}:
-                found.ledgers[snapshot_id] = self.ledger(snapshot_id)
-        if replacement := journal.get("replacement"):
-            data = self.read_uri(replacement["entries"])
-            found.export = self._by_key(read_lines((data or b"").splitlines()))
-        return found
-
     def said_in(self, lines: bytes) -> dict[str, Said]:
         """What the lines of a manifest say, by key."""
-        return self._by_key(read_lines(lines.splitlines()))
+        return self.by_key(read_lines(lines.splitlines()))
 
     def edited(self) -> Iterator[dict[str, Said]]:
         """Entries as they were before each save of the gallery."""
@@ -345,6 +295,82 @@ class Place:
         """Asset events that runs have sent."""
         file = self.folder / "events.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+class View:
+    """What there is of a dataset at a moment, read when it is first asked for, and only once."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    @cached_property
+    def arn(self) -> str:
+        return self._place.arn
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        if not self.arn:
+            return {}
+        found: dict[str, Any] = self._place.rekognition.describe_dataset(DatasetArn=self.arn)["DatasetDescription"]
+        return found
+
+    @property
+    def updated_at(self) -> str:
+        return self.description["LastUpdatedTimestamp"].isoformat() if self.arn else ""
+
+    @cached_property
+    def entries(self) -> dict[str, Said]:
+        """What the dataset's entries say, by key."""
+        return self._place.entries_of(self.arn)
+
+    @cached_property
+    def current(self) -> dict[str, Any]:
+        return self._document("current.json")
+
+    @cached_property
+    def journal(self) -> dict[str, Any]:
+        return self._document("registration.json")
+
+    def _document(self, name: str) -> dict[str, Any]:
+        data = self._place.read(self._place.dataset_folder + name)
+        found: dict[str, Any] = json.loads(data) if data else {}
+        return found
+
+    @cached_property
+    def export(self) -> dict[str, Said]:
+        """Entries that an unfinished replacement keeps, by key."""
+        replacement = self.journal.get("replacement")
+        if not replacement:
+            return {}
+        return self.said_in(self._place.read_uri(replacement["entries"]) or b"")
+
+    @cached_property
+    def _objects(self) -> dict[tuple[str, str], bytes | None]:
+        return {}
+
+    def snapshot(self, snapshot_id: str, name: str) -> bytes | None:
+        """An object of a snapshot."""
+        if (snapshot_id, name) not in self._objects:
+            key = f"{self._place.dataset_folder}snapshots/{snapshot_id}/{name}"
+            self._objects[snapshot_id, name] = self._place.read(key)
+        return self._objects[snapshot_id, name]
+
+    def ledger(self, snapshot_id: str) -> list[dict[str, Any]]:
+        data = self.snapshot(snapshot_id, "ledger.parquet")
+        return pq.read_table(io.BytesIO(data)).to_pylist() if data else []
+
+    def manifest(self, snapshot_id: str) -> bytes | None:
+        return self.snapshot(snapshot_id, f"{self._place.project}-train.manifest")
+
+    @cached_property
+    def ledgers(self) -> dict[str, list[dict[str, Any]]]:
+        """Of the registered snapshot, and of those that other origins have as their base."""
+        ids = {self.current["snapshot_id"], *self.current.get("bases", {}).values()} if self.current else ()
+        return {snapshot_id: self.ledger(snapshot_id) for snapshot_id in ids}
+
+    def said_in(self, lines: bytes) -> dict[str, Said]:
+        """What the lines of a manifest say, by key."""
+        return self._place.said_in(lines)
 
 
 def second(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.chaos.contents import Said, read_line
 from tests.chaos.model import Expectation, Import, Listing, Source, Truth, differences
-from tests.chaos.places import IMAGES, Documents, Place
+from tests.chaos.places import IMAGES, Place, View
 
 _IN_DATASET = ("registered", "unlabelled")
 _GONE = ("held", "removed")
@@ -40,13 +40,13 @@ def no_image_is_touched(place: Place, bucket: Listing) -> None:
         raise BrokenPromiseError("no image is touched", f"the bucket differs in {lost}")
 
 
-def no_work_is_lost(place: Place, truth: Truth, actual: Mapping[str, Said], documents: Documents) -> None:
+def no_work_is_lost(place: Place, truth: Truth, view: View) -> None:
     """People's work is in the dataset, in a current ledger, in the journal's export, or in a save's record."""
     missing = {
-        key: said for key, said in truth.work.items() if said not in (actual.get(key), documents.export.get(key))
+        key: said for key, said in truth.work.items() if said not in (view.entries.get(key), view.export.get(key))
     }
     if missing:
-        kept = [(key, said) for rows in documents.ledgers.values() for key, said in entries_of(rows)]
+        kept = [(key, said) for rows in view.ledgers.values() for key, said in entries_of(rows)]
         missing = {key: said for key, said in missing.items() if (key, said) not in kept}
     if missing:
         edited = list(place.edited())
@@ -65,15 +65,16 @@ def entries_of(rows: list[dict[str, Any]]) -> list[tuple[str, Said]]:
     return found
 
 
-def current_names_a_whole_snapshot(place: Place, documents: Documents) -> None:
+def current_names_a_whole_snapshot(view: View) -> None:
     """Manifest, ledger and summary are there, and are what the digests say."""
-    current = documents.current
+    current = view.current
     if not current:
         return
     snapshot_id = current["snapshot_id"]
     objects = {
-        name: place.snapshot(snapshot_id, name)
-        for name in (f"{place.project}-train.manifest", "ledger.parquet", "summary.json")
+        "manifest": view.manifest(snapshot_id),
+        "ledger.parquet": view.snapshot(snapshot_id, "ledger.parquet"),
+        "summary.json": view.snapshot(snapshot_id, "summary.json"),
     }
     if absent := [name for name, data in objects.items() if data is None]:
         raise BrokenPromiseError("current.json names a whole snapshot", f"{snapshot_id} has no {absent}")
@@ -117,13 +118,13 @@ def dataset_equals_the_model(truth: Truth, expected: Expectation, actual: Mappin
         raise BrokenPromiseError("after a green run the dataset equals the model", "; ".join(wrong))
 
 
-def what_is_trusted_is_true(place: Place, documents: Documents, actual: Mapping[str, Said]) -> None:
+def what_is_trusted_is_true(view: View) -> None:
     """While the dataset's time of last change is the registered one, its entries are those of the snapshot."""
-    current = documents.current
-    if not current or current.get("dataset_updated_at") != place.updated_at():
+    current = view.current
+    if not current or current.get("dataset_updated_at") != view.updated_at:
         return
-    rows = documents.ledgers[current["snapshot_id"]]
-    manifest = place.said_in(place.snapshot(current["snapshot_id"], f"{place.project}-train.manifest") or b"")
+    rows = view.ledgers[current["snapshot_id"]]
+    manifest = view.said_in(view.manifest(current["snapshot_id"]) or b"")
     wrong: list[str] = []
     for row in rows:
         key = row["key"]
@@ -136,31 +137,29 @@ def what_is_trusted_is_true(place: Place, documents: Documents, actual: Mapping[
             told = read_line(row["entry"])[1]
         else:
             continue
-        if told != actual.get(key):
-            wrong.append(f"{key} says {actual.get(key)}, and the snapshot {told}")
+        if told != view.entries.get(key):
+            wrong.append(f"{key} says {view.entries.get(key)}, and the snapshot {told}")
     if wrong:
         raise BrokenPromiseError("a registered time of last change is a promise", "; ".join(wrong))
 
 
-def counts_are_the_datasets(documents: Documents, actual: Mapping[str, Said]) -> None:
+def counts_are_the_datasets(view: View) -> None:
     """What `current.json` says of the dataset's size is so, right after a green run."""
-    current = documents.current
-    labelled = sum(bool(said.labels or said.boxes) for said in actual.values())
-    told = (current.get("entries", len(actual)), current.get("labelled", labelled))
-    if told != (len(actual), labelled):
+    current = view.current
+    labelled = sum(bool(said.labels or said.boxes) for said in view.entries.values())
+    told = (current.get("entries", len(view.entries)), current.get("labelled", labelled))
+    if told != (len(view.entries), labelled):
         raise BrokenPromiseError(
-            "green only over a verified dataset", f"{told} counted, {(len(actual), labelled)} there"
+            "green only over a verified dataset", f"{told} counted, {(len(view.entries), labelled)} there"
         )
 
 
-def what_is_overwritten_is_kept(
-    place: Place, snapshot_id: str, overwritten: Mapping[str, Said], rows: list[dict[str, Any]]
-) -> None:
+def what_is_overwritten_is_kept(view: View, snapshot_id: str, overwritten: Mapping[str, Said]) -> None:
     """Work that gave way to `human_edits: overwrite` is in the snapshot."""
     if not overwritten:
         return
-    before = place.said_in(place.snapshot(snapshot_id, "entries.manifest") or b"")
-    kept = entries_of(rows)
+    before = view.said_in(view.snapshot(snapshot_id, "entries.manifest") or b"")
+    kept = entries_of(view.ledger(snapshot_id))
     missing = [
         f"{key} said {said}" for key, said in overwritten.items() if before.get(key) != said and (key, said) not in kept
     ]

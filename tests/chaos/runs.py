@@ -18,6 +18,8 @@ from typing import Any
 import boto3
 import msgspec
 import pytest
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import ExceptionRetryPolicy, RetryAction
 from airflow.sdk.exceptions import AirflowFailException
 from botocore import endpoint
@@ -31,6 +33,7 @@ from include.pipelines import (
     publication,
     reconciliation,
     registration,
+    report,
     restoration,
     runs,
     s3_folder,
@@ -292,3 +295,17 @@ def prepare() -> None:
     # Within a child: to make clients takes longer than all that they do.
     runs.s3_session = cache(runs.s3_session)
     runs.rekognition_hook = cache(runs.rekognition_hook)
+    # Looks through every frame for an operator, to name it in the user agent.
+    AwsBaseHook._get_caller = lambda *_: "chaos"
+    _warm_up()
+
+
+def _warm_up() -> None:
+    """Let be imported and compiled what a first use does; without a request, as its threads would not be forked."""
+    report._template()
+    with pytest.MonkeyPatch.context() as patch:
+        nowhere = {"conn_type": "aws", "login": "x", "password": "x", "extra": {"region_name": "us-east-1"}}
+        patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(nowhere))
+        patch.setenv("AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE", "s3://example-workspace")
+        runs.read_workspace()
+        _ = S3Hook(aws_conn_id="aws_default").conn, hook.RekognitionHook(aws_conn_id="aws_default").conn
