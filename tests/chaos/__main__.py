@@ -45,7 +45,7 @@ def main(
             if shorten and steps is None and not (keep_going and is_known):
                 failure = played.shorten(failure)
             failures.append(failure)
-            print(f"\n{failure}" if not (keep_going and is_known) else f"\nagain: {failure.promise}, {failure.seed}")
+            print(f"\n{failure}")
             sys.stdout.flush()
             if not keep_going:
                 break

@@ -15,7 +15,7 @@ from PIL import Image
 _CLASSIFICATION = "groundtruth/image-classification"
 _DETECTION = "groundtruth/object-detection"
 _WRITTEN_AT = "2026-11-22T20:00:00"
-_SIZES = ((64, 64), (48, 80))
+_SIZES = ((64, 64), (80, 64))
 
 
 class Box(NamedTuple):

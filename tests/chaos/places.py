@@ -201,10 +201,11 @@ class Place:
             if error.response["Error"]["Code"] in ("ResourceAlreadyExistsException", "ResourceInUseException"):
                 return False
             raise
-        self._await(made["DatasetArn"])
+        self.wait_until_ready(made["DatasetArn"])
         return True
 
-    def _await(self, arn: str) -> None:
+    def wait_until_ready(self, arn: str) -> None:
+        """As `tests.gallery.placed_services` asks for."""
         give_up = time.monotonic() + _PATIENCE_S
         while self.rekognition.describe_dataset(DatasetArn=arn)["DatasetDescription"]["Status"].endswith(
             "_IN_PROGRESS"
@@ -224,7 +225,7 @@ class Place:
             if not before.keys() - entries.keys():
                 lines = "\n".join(write_line(self.ref(key), said) for key, said in entries.items())
                 self.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": lines.encode()})
-                self._await(arn)
+                self.wait_until_ready(arn)
                 return
             self.rekognition.delete_dataset(DatasetArn=arn)
             give_up = time.monotonic() + _PATIENCE_S
