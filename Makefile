@@ -71,6 +71,11 @@ test: $(READY) $(WEB)/dist/index.html ## run every test; ARGS are pytest's, and 
 test-compose: $(READY) ## bring docker-compose.yaml up with a Docker engine, and import
 	@$(RUN)/pytest -m docker tests/deploy $(ARGS)
 
+.PHONY: chaos
+chaos: $(READY) ## play random histories of imports against a model (SECONDS=3600, SEED=… to replay one)
+	@$(RUN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(WITHOUT),--without $(WITHOUT))
+
 .PHONY: lint
 lint: $(READY) $(WEB)/node_modules/.package-lock.json ## check format, lint rules and the direction of imports
 	@$(RUN)/ruff format --check .
