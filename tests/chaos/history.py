@@ -20,7 +20,7 @@ from tests.chaos.crew import Crew, Job
 from tests.chaos.model import Expectation, Import, Listed, Source, Truth, find_source
 from tests.chaos.places import IMAGES, WORKSPACE, Place, View, made, second, with_sizes
 from tests.chaos.promises import BrokenPromiseError
-from tests.chaos.proxy import Line, Proxy, Trap
+from tests.chaos.proxy import Asked, Line, Proxy, Trap
 from tests.chaos.tally import Tally
 from tests.fixtures.places import end_of_second
 
@@ -55,6 +55,7 @@ class Running:
 
     :ivar ended: what the crew said of its end
     :ivar meanwhile: what happens when a trap holds a request
+    :ivar held: the request
     """
 
     asked: Import
@@ -65,6 +66,7 @@ class Running:
     meanwhile: Meanwhile | None = None
     ended: dict[str, Any] | None = None
     saves: list[PendingSave] = field(default_factory=list)
+    held: Asked | None = None
     arn_before: str = ""
     registered_before: str = ""
 
@@ -316,6 +318,7 @@ class History:
             if isinstance(event, tuple):
                 _, trap, asked = event
                 self.say(f"  {running.run_id} is held: {trap}, {asked.name}")
+                running.held = asked
                 if running.meanwhile:
                     running.meanwhile(running)
                 self.proxy.release(running.line)
