@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.custom_labels.risks import Risk
-from tests.refreshes.imports import Imports, refused
+from tests.refreshes.imports import Imports
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
