@@ -67,7 +67,8 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         :raises RequestError: the parameters are wrong
         """
         request = request_type.parse(params)
-        as_of, run_type = run_as_of(request, context), context["dag_run"].run_type
+        now, run_type = utc_now(), context["dag_run"].run_type
+        as_of = run_as_of(request, context, now)
         # The text of a member of Airflow's enum would be its name.
         run_type = str(getattr(run_type, "value", run_type))
         return cls(
@@ -76,7 +77,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             slug=run_slug(f"{context['dag_run'].dag_id}.{context['dag_run'].run_id}"),
             holder=Holder(context["dag_run"].dag_id, context["dag_run"].run_id),
             run_type=run_type,
-            is_past=is_past_run(request, run_type, as_of, utc_now()),
+            is_past=is_past_run(request, run_type, as_of, now),
         )
 
     @classmethod
