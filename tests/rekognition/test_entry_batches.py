@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import re
-<<<<<<< HEAD
 from itertools import accumulate
-=======
 from typing import Any
->>>>>>> sources
 
 import pytest
 from botocore.exceptions import ClientError
