@@ -75,6 +75,11 @@ test-compose: $(READY) ## bring docker-compose.yaml up with a Docker engine, and
 test-install: $(READY) ## install requirements.txt by plain pip into an empty environment
 	@scripts/plain_install "$(RUN)/python" requirements.txt
 
+.PHONY: chaos
+chaos: $(READY) ## play random histories of imports against a model (SECONDS=3600, SEED=… to replay one)
+	@$(RUN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(WITHOUT),--without $(WITHOUT))
+
 .PHONY: lint
 lint: $(READY) $(WEB)/node_modules/.package-lock.json ## check format, lint rules and the direction of imports
 	@$(RUN)/ruff format --check .

@@ -43,11 +43,13 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     :ivar dataset_arn: of the dataset that is deleted
     :ivar entries: ``s3://`` address of all its entries, as they may be sent again
     :ivar count: how many
+    :ivar sha256: digest of the object, in hex; empty where nobody knows it
     """
 
     dataset_arn: str
     entries: S3Address
     count: int
+    sha256: str = ""
 
 
 Step = Literal["delete", "create_project", "create", "restore", "update", "verify", "done"]

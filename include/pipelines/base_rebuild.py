@@ -5,7 +5,7 @@ and everything else is a person's and stays. Nothing is deleted, and no work tha
 
 - rows with a person's entry are taken from the whole snapshot, and from later ones whose ledger can be read;
 - the journal goes on naming the export of a replacement that did not end; where the journal itself cannot be read, it
-  names the newest export that no later snapshot accounts for;
+  names the exports that were written since the newest whole snapshot;
 - the dataset's entries as they are become the new snapshot's `entries.manifest`.
 
 This is for a program that people start: it uses neither Airflow nor the project's hooks.
@@ -13,6 +13,7 @@ This is for a program that people start: it uses neither Airflow nor the project
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -35,8 +36,9 @@ from include.custom_labels.ledger import LedgerRow, State, ledger_pages, ledger_
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.manifest import submission_line
 from include.custom_labels.outcomes import remembered_work
+from include.custom_labels.reasons import Reason
 from include.object_store.dataset_survey import DatasetSurvey
-from include.object_store.exports import newest_export, readable_lines
+from include.object_store.exports import exports_since, readable_lines
 from include.object_store.holders import Holder
 from include.object_store.registered_snapshot import RegisteredSnapshot
 from include.object_store.registration_journal import HeldJournal, Journal, Lease, Replacement
@@ -232,14 +234,14 @@ class BaseRebuild:
         journal = self._survey.journal
         if journal is None:
             newest = next(iter(self._survey.newest_whole.values()), None)
-            export = newest_export(self._session, self._dataset, after=self._survey.written_at(newest))
-            return self._readable(export, "") if export else None
+            exports = exports_since(self._session, self._dataset, self._survey.written_at(newest))
+            return self._readable(exports, "", None) if exports else None
         replacement = journal.replacement
         if replacement is None or self._survey.has_whole_export:
             return replacement
         export = S3Uri.parse(replacement.entries)
         try:
-            return self._readable(export, replacement.dataset_arn)
+            return self._readable([export], replacement.dataset_arn, replacement.count)
         except AccessError as error:
             if error.code != "OBJECT_NOT_FOUND":
                 raise
@@ -254,16 +256,25 @@ class BaseRebuild:
         self._say(f"export: {export} is gone and is no longer named; the dataset keeps the entries that it has")
         return None
 
-    def _readable(self, export: S3Uri, dataset_arn: str) -> Replacement:
-        """The export, or where it is damaged, one of its lines that can be read."""
-        size_bytes = object_head(self._session, export).size_bytes
-        lines = list(readable_lines(self._session, export))
-        if sum(len(line) + 1 for line in lines) != size_bytes:
-            self._say(f"export: {export} is damaged; {len(lines):,} of its entries can be read")
+    def _readable(self, exports: list[S3Uri], dataset_arn: str, count: int | None) -> Replacement:
+        """One whole export as it is; of several, or one that is cut off, the lines that can be read as a new one.
+
+        :param exports: from the oldest on; of an image that several have, the last one is taken
+        :param count: of entries that were exported, where that is known
+        """
+        size_bytes = sum(object_head(self._session, export).size_bytes for export in exports)
+        lines = {
+            read_entry(line)[0]: line + b"\n" for export in exports for line in readable_lines(self._session, export)
+        }
+        if count not in (None, len(lines)):
+            self._say(f"export: {len(lines):,} of {count:,} entries of {exports[0]} can be read")
+        export = exports[0]
+        if len(exports) > 1 or sum(map(len, lines.values())) != size_bytes:
             export = self._dataset.export(f"{HOLDER}.{self._holder.run_id}")
             if not self._options.is_dry:
-                self._write(export, (line + b"\n" for line in lines))
-        return Replacement(dataset_arn=dataset_arn, entries=str(export), count=len(lines))
+                self._write(export, iter(lines.values()))
+        digest = hashlib.sha256(b"".join(lines.values())).hexdigest()
+        return Replacement(dataset_arn=dataset_arn, entries=str(export), count=len(lines), sha256=digest)
 
     def _write(self, uri: S3Uri, lines: Iterator[bytes]) -> StoredObject:
         with ObjectWriter(self._session, uri, content_type=_JSON_LINES, if_absent=True) as writer:
@@ -286,14 +297,15 @@ class BaseRebuild:
             self._say(f"base: {snapshot.summary.snapshot_id} of {origin!r}")
         origin = before.origin if before else next(iter(whole), "")
         base = whole.get(origin)
-        read = self._read_entries(arn, whole.values())
-        aside = self._rows_aside(base, read.present)
+        sent = _sent_by(whole.values())
+        read = self._read_entries(arn, sent)
+        aside = self._rows_aside(base, sent, read.present)
         self._say(
             f"dataset: {read.total:,} entries; {read.ours:,} are as they were last sent, and "
             f"{read.total - read.ours:,} are a person's and stay"
         )
         if aside:
-            self._say(f"kept aside: {len(aside):,} entries that only later ledgers have")
+            self._say(f"kept aside: {len(aside):,} entries that the dataset does not hold, written since the base")
         if self._options.is_dry:
             return
         summary = self._publish(base, origin, aside, read)
@@ -322,14 +334,8 @@ class BaseRebuild:
     def _base(self, snapshot_id: str) -> Base:
         return Base(snapshot_id=snapshot_id, summary_sha256=summary_sha256(self._session, self._dataset, snapshot_id))
 
-    def _read_entries(self, arn: str | None, bases: Iterable[RegisteredSnapshot]) -> _Entries:
+    def _read_entries(self, arn: str | None, sent: set[tuple[str, bytes]]) -> _Entries:
         """The dataset's entries; they are kept as the snapshot's, as people may have lost something already."""
-        sent = {
-            (f"s3://{base.summary.details.get('bucket', '')}/{row.key}", row.sent)
-            for base in bases
-            for row in base.ledger_rows()
-            if row.sent is not None
-        }
         read = _Entries(arn=arn)
         with ExitStack() as stack:
             writer = None
@@ -348,19 +354,43 @@ class BaseRebuild:
         read.stored = stored_of(writer) if writer is not None else None
         return read
 
-    def _rows_aside(self, base: RegisteredSnapshot | None, present: set[str]) -> dict[str, LedgerRow]:
-        """Rows of later ledgers, by key, whose entries the dataset does not hold."""
-        bucket = base.summary.details.get("bucket", "") if base else ""
+    def _rows_aside(
+        self, base: RegisteredSnapshot | None, sent: set[tuple[str, bytes]], present: set[str]
+    ) -> dict[str, LedgerRow]:
+        """People's entries, by key, that the dataset does not hold and that were written down since the base."""
         aside: dict[str, LedgerRow] = {}
+        for line in self._entries_since(base):
+            source_ref, entry = read_entry(line)
+            name = identity(source_ref)
+            if name.startswith("s3://") and name not in present and (name, entry.content) not in sent:
+                key = name.split("/", 3)[3]
+                aside[key] = _aside(LedgerRow(key=key, size_bytes=0), line + b"\n")
+        for row in base.ledger_rows() if base and aside else ():
+            if row.key in aside:
+                aside[row.key] = _aside(row, aside[row.key].entry)
         for found in reversed(self._survey.after(base)):
             for page in found.readable_ledger():
                 for row in ledger_rows(page):
                     work = remembered_work(row)
-                    if work is not None and _name(row, bucket, work) not in present:
+                    if work is not None and identity(read_entry(work)[0]) not in present:
                         # What was sent by a run that is not the base counts as a person's.
                         aside[row.key] = row._replace(sent=None)
                 self._live_on()
         return aside
+
+    def _entries_since(self, base: RegisteredSnapshot | None) -> Iterator[bytes]:
+        """Entries as they were before later runs replaced the dataset, or overwrote them."""
+        later = [self._dataset.snapshot(found.snapshot_id).entries for found in reversed(self._survey.after(base))]
+        exports = exports_since(self._session, self._dataset, self._survey.written_at(base))
+        for uri in [*exports, *later]:
+            try:
+                for line in readable_lines(self._session, uri):
+                    self._live_on()
+                    yield line
+            except AccessError as error:
+                # Most snapshots have none.
+                if error.code != "OBJECT_NOT_FOUND":
+                    raise
 
     def _publish(
         self, base: RegisteredSnapshot | None, origin: str, aside: dict[str, LedgerRow], read: _Entries
@@ -420,9 +450,18 @@ class BaseRebuild:
             self._renewed_at = self._now()
 
 
-def _name(row: LedgerRow, bucket: str, work: bytes) -> str:
-    """The identity of an image whose bucket may be known from the entry alone."""
-    return f"s3://{bucket or read_entry(work)[0].split('/', 3)[2]}/{row.key}"
+def _sent_by(bases: Iterable[RegisteredSnapshot]) -> set[tuple[str, bytes]]:
+    """Identities, and digests of what was last sent for them."""
+    return {
+        (f"s3://{base.summary.details.get('bucket', '')}/{row.key}", row.sent)
+        for base in bases
+        for row in base.ledger_rows()
+        if row.sent is not None
+    }
+
+
+def _aside(row: LedgerRow, entry: bytes | None) -> LedgerRow:
+    return row._replace(state=State.REMOVED, reason=Reason.WORK_KEPT_ASIDE, detail="", entry=entry)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.chaos import people, promises
 from tests.chaos.commands import CLEARED, PLANNING
-from tests.chaos.history import SOURCES, History, Past, Running
+from tests.chaos.history import SOURCES, History, Past, Running, describe
 from tests.chaos.model import Import
 from tests.chaos.places import View, second
 from tests.chaos.proxy import FAULTS, Trap, Which
@@ -132,9 +132,11 @@ def killed_run(history: History, rng: random.Random) -> None:
 
 
 def _meanwhile(
-    history: History, rng: random.Random, *acts: Callable[[History, random.Random], None]
+    history: History, rng: random.Random, trap: Trap, *acts: Callable[[History, random.Random], None]
 ) -> Callable[[Running], None]:
     def meanwhile(running: Running) -> None:
+        if _is_under_way(running, trap) and people.create_dataset not in acts:
+            return
         history.tally.add("races")
         if history.is_registered_by(running):
             acts_now: tuple[Callable[[History, random.Random], None], ...] = (people.edit,)
@@ -152,22 +154,31 @@ def _meanwhile(
 
 
 def _draw_hold(history: History, rng: random.Random) -> Trap:
-    """A request before which others act: not a write itself, since nothing can be checked after it was sent."""
-    which: Which = rng.choice(["document", "rekognition", "any"])
-    at = {"document": 10, "rekognition": 15, "any": history.requests}[which]
-    return Trap(kind="hold", which=which, at=rng.randint(1, at))
+    """A request before which others act, or a write after which they do."""
+    which: Which = rng.choice(["document", "rekognition", "any", "rekognition_write"])
+    at = {"document": 10, "rekognition": 15, "any": history.requests, "rekognition_write": 3}[which]
+    is_after = which == "rekognition_write" or (which == "document" and rng.random() < 0.5)
+    return Trap(kind="hold", which=which, at=rng.randint(1, at), is_after=is_after)
+
+
+def _is_under_way(running: Running, trap: Trap) -> bool:
+    """Whether a write to Rekognition is held that was sent already: no check can come in between any more."""
+    return running.held is not None and running.held.is_one_of("rekognition_write") and not trap.is_after
 
 
 def raced_run(history: History, rng: random.Random) -> None:
     """A person, or the gallery, works on the dataset while a run does."""
     act = rng.choice([people.edit, people.edit, people.edit, people.label_elsewhere, people.delete_dataset])
-    history.run(draw_import(history, rng), _draw_hold(history, rng), meanwhile=_meanwhile(history, rng, act))
+    if act is people.delete_dataset and "delete_dataset" in history.without:
+        return
+    trap = _draw_hold(history, rng)
+    history.run(draw_import(history, rng), trap, meanwhile=_meanwhile(history, rng, trap, act))
 
 
 def usurped_run(history: History, rng: random.Random) -> None:
     """Somebody creates the dataset that a run has just deleted."""
     trap = Trap(kind="hold", which="rekognition_write", at=rng.choice([2, 3]))
-    history.run(draw_import(history, rng), trap, meanwhile=_meanwhile(history, rng, people.create_dataset))
+    history.run(draw_import(history, rng), trap, meanwhile=_meanwhile(history, rng, trap, people.create_dataset))
 
 
 def two_runs(history: History, rng: random.Random) -> None:
@@ -177,11 +188,11 @@ def two_runs(history: History, rng: random.Random) -> None:
     history.say("two runs at the same time")
     history.tally.add("races")
     with history.begun(asked, _draw_hold(history, rng)) as first:
-        history.say(f"  {first.run_id}: {first.asked.origin}")
+        history.say(f"  run {first.run_id} of {describe(first.asked)}")
 
         def meanwhile(_: Running) -> None:
             with history.begun(other) as second_run:
-                history.say(f"  {second_run.run_id}: {second_run.asked.origin}")
+                history.say(f"  run {second_run.run_id} of {describe(second_run.asked)}")
                 history.finish(second_run)
                 history.look(first)
                 history.judge(second_run)
@@ -194,12 +205,14 @@ def two_runs(history: History, rng: random.Random) -> None:
 def paused_run(history: History, rng: random.Random) -> None:
     """A run's machine sleeps, and the run is taken for ended; others work, and it wakes."""
     history.tally.add("pauses")
-    trap = Trap(kind="hold", which=rng.choice(["document", "rekognition", "any"]), at=rng.randint(1, 15))
+    trap = _draw_hold(history, rng)
     is_registered: list[bool] = []
 
     def meanwhile(running: Running) -> None:
         running.job.signal(signal.SIGSTOP)
         try:
+            if _is_under_way(running, trap):
+                return
             is_registered.append(history.is_registered_by(running))
             if not is_registered[0]:
                 overtake(running)
@@ -218,7 +231,7 @@ def paused_run(history: History, rng: random.Random) -> None:
         people.edit(history, rng)
 
     with history.begun(draw_import(history, rng), trap, meanwhile=meanwhile) as running:
-        history.say(f"run {running.run_id} of {running.asked.origin} {trap}")
+        history.say(f"run {running.run_id} of {describe(running.asked)} {trap}")
         history.finish(running)
         history.judge(running, may_change=running.is_green or not is_registered or is_registered[0])
 

@@ -86,9 +86,11 @@ class Failure:
     detail: str
     log: Sequence[str]
     only: Sequence[int] | None = None
+    without: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         only = f" ONLY={','.join(map(str, self.only))}" if self.only is not None else ""
+        only += f" WITHOUT={','.join(sorted(self.without))}" if self.without else ""
         story = "\n".join(f"  {line}" for line in self.log)
         return f"Broken promise: {self.promise}\n  {self.detail}\nReplay: make chaos SEED={self.seed}{only}\n{story}"
 
@@ -151,10 +153,12 @@ class Stage:
             history.say("[end]")
             history.settle()
         except BrokenPromiseError as broken:
-            return Failure(seed, broken.promise, broken.detail, history.log, only)
+            return Failure(seed, broken.promise, broken.detail, history.log, only, self.without)
         except Exception as error:  # a fault of the harness is a finding as well
             where = traceback.format_exc()
-            return Failure(seed, f"harness: {type(error).__name__}", f"{error}\n{where}", history.log, only)
+            return Failure(
+                seed, f"harness: {type(error).__name__}", f"{error}\n{where}", history.log, only, self.without
+            )
         finally:
             self.aws.clear_faults()
         return None

@@ -9,6 +9,7 @@ import io
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,18 +19,20 @@ from typing import Any
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
+from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import image_id
+from include.gallery import datasets as gallery_datasets
 from include.gallery.datasets import Datasets
 from include.gallery.messages import Save, SaveDemand
 from include.gallery.saves import Saves
-from include.gallery.services import RunSource
+from include.gallery.services import DatasetState, RunSource
 from include.gallery.snapshots import DatasetName
 from include.object_store.registration_journal import Holder
 from tests.chaos.commands import airflow_state
 from tests.chaos.contents import Content, Said, content, read_lines, write_line
 from tests.chaos.model import Listed, Listing
 from tests.fixtures.local_aws import LocalAws
-from tests.gallery.placed_services import NoRuns, PlacedServices
+from tests.gallery.placed_services import LocalDatasets, NoRuns, PlacedServices
 
 IMAGES = "example-chaos-images"
 WORKSPACE = "example-chaos-workspace"
@@ -49,12 +52,38 @@ class RunsHere(NoRuns):
         return state.exists() and state.read_text() in ("success", "failed")
 
 
+class DatasetsHere(LocalDatasets):
+    """Rekognition, with errors as the gallery knows them."""
+
+    def describe(self, dataset_arn: str) -> DatasetState:
+        with _translated():
+            return super().describe(dataset_arn)
+
+    def entries(self, dataset_arn: str) -> Iterator[str]:
+        with _translated():
+            yield from super().entries(dataset_arn)
+
+    def update(self, dataset_arn: str, lines: bytes) -> None:
+        with _translated():
+            super().update(dataset_arn, lines)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise DatasetConflictError(f"REKOGNITION_{code}", f"Rekognition answered {code}.", "Try again.") from error
+
+
 class ServicesHere(PlacedServices):
     """The gallery's services in the workspace of a history."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)  # type: ignore[arg-type]
         self._workspace = self._workspace.parse(place.workspace_uri)
+        self._datasets = DatasetsHere(place)  # type: ignore[arg-type]
         self._runs = RunsHere(place.folder)
 
     def runs(self) -> RunSource:
@@ -143,8 +172,9 @@ class Place:
         return found["DatasetArn"] if found else ""
 
     def entries(self) -> dict[str, Said]:
-        """What the dataset's entries say, by key."""
-        return self.entries_of(self.arn)
+        """What the dataset's entries say, by key; one that failed to be created has none."""
+        found = self.dataset()
+        return self.entries_of(found["DatasetArn"]) if found and found["Status"] != "CREATE_FAILED" else {}
 
     def entries_of(self, arn: str) -> dict[str, Said]:
         if not arn:
@@ -239,6 +269,8 @@ class Place:
 
     @cached_property
     def _gallery(self) -> Saves:
+        # A history is over before what the gallery remembers would be read again.
+        gallery_datasets.LISTS_S = gallery_datasets.TARGET_S = 0.05  # type: ignore[misc]
         return Saves(Datasets(ServicesHere(self), self.folder / "gallery"))
 
     @property
@@ -322,7 +354,8 @@ class View:
     @cached_property
     def entries(self) -> dict[str, Said]:
         """What the dataset's entries say, by key."""
-        return self._place.entries_of(self.arn)
+        is_empty = not self.arn or self.description["Status"] == "CREATE_FAILED"
+        return {} if is_empty else self._place.entries_of(self.arn)
 
     @cached_property
     def current(self) -> dict[str, Any]:
@@ -366,7 +399,11 @@ class View:
     @cached_property
     def ledgers(self) -> dict[str, list[dict[str, Any]]]:
         """Of the registered snapshot, and of those that other origins have as their base."""
-        ids = {self.current["snapshot_id"], *self.current.get("bases", {}).values()} if self.current else ()
+        ids = (
+            {self.current["snapshot_id"], *(base["snapshot_id"] for base in self.current.get("bases", {}).values())}
+            if self.current
+            else ()
+        )
         return {snapshot_id: self.ledger(snapshot_id) for snapshot_id in ids}
 
     def said_in(self, lines: bytes) -> dict[str, Said]:
