@@ -136,6 +136,35 @@ def before_a_write(act: Callable[[], object], step: str = "", *, skip: int = 0) 
     assert not acts, "nothing was written"
 
 
+@contextmanager
+def right_before(client: Any, operation: str, act: Callable[[], object]) -> Iterator[None]:
+    """Once, something happens when a client's request is on its way already.
+
+    :param client: of Rekognition
+    """
+    acts = [act]
+
+    def act_first(**_: Any) -> None:
+        if acts:
+            acts.pop()()
+
+    event = f"before-send.rekognition.{operation}"
+    client.meta.events.register_first(event, act_first)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, act_first)
+    assert not acts, f"there was no {operation}"
+
+
+class DeathError(BaseException):
+    """A worker dies: nothing that a run does about its own failures is done."""
+
+
+def die() -> None:
+    raise DeathError
+
+
 @dataclass(kw_only=True)
 class Import:
     """An import into one dataset, from its manifest on.
@@ -143,7 +172,7 @@ class Import:
     :ivar whole: the run, which may be for both datasets
     :ivar run: of this dataset alone
     :ivar published: what the task *publish_snapshot* returned
-    :ivar events: asset events that it sent
+    :ivar screen: what the task *summarize* showed
     """
 
     whole: dict[str, Any]
@@ -157,6 +186,7 @@ class Import:
     gate: Gate = field(default_factory=Gate)
     reconciled: dict[str, Any] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
+    screen: dict[str, Any] = field(default_factory=dict)
 
     # The tasks.
 
@@ -187,7 +217,7 @@ class Import:
     def summarize(self) -> Import:
         """The task *summarize*, at whose end Airflow says of the run that it has succeeded."""
         with self._context():
-            summarize(self.run.to_json(), self.built, self.validated, self.reconciled, self.published)
+            self.screen = summarize(self.run.to_json(), self.built, self.validated, self.reconciled, self.published)
         return self.end("success")
 
     def finish(self) -> Import:

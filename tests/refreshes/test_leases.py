@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from include.object_store.registration_journal import Journal
-from tests.refreshes.imports import Import, Imports, before_a_write, refused
+from include.pipelines import waiting
+from tests.refreshes.imports import DeathError, Import, Imports, before_a_write, die, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
-
-
-class KilledError(BaseException):
-    """A worker dies: nothing of the run's own is done any more."""
-
-
-def kill() -> None:
-    raise KilledError
 
 
 @pytest.fixture
@@ -27,7 +22,7 @@ def killed(registered: Imports, people: People) -> Import:
     people.draw("echo/0.png", "echo", left=7)
     people.delete("dot/0.png")
     run = registered.begin().plan_it()
-    with before_a_write(kill), pytest.raises(KilledError):
+    with before_a_write(die), pytest.raises(DeathError):
         run.register()
     assert run.journal.lease
     return run
@@ -68,7 +63,7 @@ def test_a_run_that_waited_plans_again_with_what_was_done_meanwhile(
         killed.register().publish().summarize()
         people.label("echo/1.png", "speaker")
 
-    monkeypatch.setattr("include.pipelines.waiting.time.sleep", end_of_the_wait)
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(sleep=end_of_the_wait, monotonic=time.monotonic))
     waited = registered.run(label_aliases={"dot": "Dot"})
     assert people.said()["echo/1.png"] == {"speaker"}
     assert people.said()["dot/1.png"] == {"Dot"}

@@ -51,7 +51,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def registers(imports: Imports) -> Import:
-    done = imports.run(label_aliases={"echo": "Echo"}, max_wait_minutes=0)
+    done = imports.run(label_aliases={"echo": "Echo"})
     assert done.journal == Journal()
     assert (done.changed, len(done.events)) == (True, 1)
     assert done.current
