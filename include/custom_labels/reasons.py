@@ -112,7 +112,7 @@ class Reason(StrEnum):
     )
     WORK_KEPT_ASIDE = (
         "WORK_KEPT_ASIDE",
-        "The image was removed by an earlier import; a person's work on it is kept in `entry`, and comes back with it.",
+        "Removed by an earlier run; a person's work on it is kept aside in `entry`, and comes back with the image.",
     )
     # dropped
     DROPPED_BY_SERVICE = (

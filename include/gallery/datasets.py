@@ -18,7 +18,6 @@ from cachetools import LRUCache
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.diff import Snapshot
 from include.custom_labels.errors import AccessError, CustomLabelsError, DatasetConflictError
-from include.custom_labels.ledger import LedgerRow, ledger_rows
 from include.custom_labels.locations import S3FolderLocation
 from include.gallery.cache import Building, Cache, Progress
 from include.gallery.catalog import Catalog, Facts
@@ -43,12 +42,9 @@ from include.gallery.statistics import CountsReader
 from include.gallery.views import Views
 from include.object_store.holders import Holder
 from include.object_store.listing import list_folders
+from include.object_store.registered_snapshot import RegisteredSnapshot, whole_snapshot
 from include.object_store.registration_journal import read_journal
-from include.object_store.session import S3Session
-from include.object_store.snapshot_contents import read_snapshot
 from include.object_store.snapshots import CurrentSnapshot, DatasetFolder, SnapshotFolder, read_current
-from include.object_store.streams import read_lines
-from include.object_store.tables import read_ledger
 
 LISTS_S: Final = 30.0
 """How long the lists of projects, and what is in the workspace, count."""
@@ -359,14 +355,14 @@ class Datasets:
         if facts is None:
             sources = Sources(entries=entries, expected_images=0)
         else:
-            snapshot = self._folder(target.name).snapshot(facts.snapshot_id)
+            snapshot = whole_snapshot(s3, self._folder(target.name), facts.snapshot_id)
             changes = None
             if base is not None:
                 changes = self._changes(target.name, base, facts, progress)
             sources = Sources(
-                bucket=facts.bucket or _bucket_of(s3, snapshot),
-                ledger=_ledger_rows(s3, snapshot),
-                manifest=read_lines(s3, snapshot.manifest),
+                bucket=facts.bucket or _bucket_of(snapshot),
+                ledger=snapshot.ledger_rows(),
+                manifest=snapshot.manifest_lines(),
                 entries=entries,
                 are_entries_of_manifest=is_manifest,
                 changes=changes,
@@ -399,8 +395,10 @@ class Datasets:
             s3 = self.services.s3()
             build_comparison(
                 path,
-                read_snapshot(s3, folder.snapshot(before.snapshot_id)) if before else Snapshot(manifest=(), objects=()),
-                read_snapshot(s3, folder.snapshot(after.snapshot_id)),
+                whole_snapshot(s3, folder, before.snapshot_id).contents()
+                if before
+                else Snapshot(manifest=(), objects=()),
+                whole_snapshot(s3, folder, after.snapshot_id).contents(),
                 progress,
                 expected=max(after.images, before.images if before else 0),
             )
@@ -552,14 +550,9 @@ class Datasets:
         return _digest(str(self.services.workspace().folder), name.project, name.dataset_type)
 
 
-def _ledger_rows(session: S3Session, snapshot: SnapshotFolder) -> Iterator[LedgerRow]:
-    for page in read_ledger(session, snapshot.ledger):
-        yield from ledger_rows(page)
-
-
-def _bucket_of(session: S3Session, snapshot: SnapshotFolder) -> str:
+def _bucket_of(snapshot: RegisteredSnapshot) -> str:
     """The bucket of a snapshot's images, from its first line; empty where it has none."""
-    line = next(read_lines(session, snapshot.manifest), None)
+    line = next(snapshot.manifest_lines(), None)
     return read_entry(line)[0].split("/", 3)[2] if line else ""
 
 

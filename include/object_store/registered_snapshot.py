@@ -68,6 +68,18 @@ def find_snapshot(
     return _opened(session, folder, found[0])
 
 
+def whole_snapshot(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> RegisteredSnapshot:
+    """The same of a snapshot that was there before.
+
+    :raises DocumentError: it is gone, or an object of it is missing or damaged
+    :raises AccessError: what else S3 answers
+    """
+    found = find_snapshot(session, dataset, snapshot_id)
+    if found is None:
+        raise missing(dataset.snapshot(snapshot_id).summary, dataset.folder)
+    return found
+
+
 def nearest_whole_snapshot(
     session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
 ) -> RegisteredSnapshot | None:

@@ -43,11 +43,13 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     :ivar dataset_arn: of the dataset that is deleted
     :ivar entries: ``s3://`` address of all its entries, as they may be sent again
     :ivar count: how many
+    :ivar sha256: digest of the object, in hex; empty where nobody knows it
     """
 
     dataset_arn: str
     entries: S3Address
     count: int
+    sha256: str = ""
 
 
 Step = Literal["delete", "create_project", "create", "restore", "update", "verify", "done"]
@@ -101,8 +103,17 @@ def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
     :raises DocumentError: it is damaged, or of another format
     :raises AccessError: what else S3 answers
     """
+    return find_journal(session, dataset) or Journal()
+
+
+def find_journal(session: S3Session, dataset: DatasetFolder) -> Journal | None:
+    """The journal; None where there is no such document.
+
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
+    """
     found = read_json(session, dataset.registration, Journal)
-    return found[0] if found else Journal()
+    return found[0] if found else None
 
 
 class HeldJournal:

@@ -180,8 +180,12 @@ class DatasetFolder:
     def registration(self) -> S3Uri:
         return self.folder.uri("registration.json")
 
+    @property
+    def exports(self) -> S3FolderLocation:
+        return _below(self.folder, "exports/")
+
     def export(self, run_slug: str) -> S3Uri:
-        return self.folder.uri(f"exports/{run_slug}.manifest")
+        return self.exports.uri(f"{run_slug}.manifest")
 
     def sent(self, run_slug: str) -> S3Uri:
         """Digests of the lines that a run and the unfinished runs before it may have sent."""

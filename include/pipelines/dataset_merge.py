@@ -45,6 +45,7 @@ from include.custom_labels.outcomes import (
 from include.custom_labels.quotas import MAX_FINDING_SAMPLES
 from include.custom_labels.reasons import Reason
 from include.custom_labels.update_batches import Change
+from include.object_store.exports import read_export
 from include.object_store.registered_snapshot import RegisteredSnapshot, read_registered
 from include.object_store.registration_journal import Journal
 from include.object_store.sent_digests import read_sent, write_sent
@@ -428,7 +429,7 @@ def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> 
     if journal.replacement is None:
         return entries
     present = {each.identity for each in entries}
-    exported = read_lines(run.s3, S3Uri.parse(journal.replacement.entries))
+    exported = read_export(run.s3, run.dataset, journal.replacement)
     lost = [
         TheirEntry(identity=name, line=line, is_present=False)
         for line in exported

@@ -28,6 +28,7 @@ from include.custom_labels.pascal_voc import MAX_FILE_BYTES, read_pascal_voc
 from include.custom_labels.quotas import MAX_JSON_LINE_LENGTH, MAX_MANIFEST_BYTES
 from include.custom_labels.reasons import Reason
 from include.object_store.copies import DONE, CopyOutcome, CopyState, copy_images
+from include.object_store.failures import error_of_boto3
 from include.object_store.listing import list_objects
 from include.object_store.object_facts import ObjectFacts, find_objects
 from include.object_store.ranged_reads import read_parts, read_range
@@ -61,7 +62,7 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
     """
     import_run = ImportRun.from_json(run)
     request = _request(import_run)
-    annotations = request.annotations or _output_of_job(request)
+    annotations = request.annotations or output_of_job(request)
     source = _source(import_run, request)
     progress = Progress("annotated images read")
     # Only manifests are copied to the folder of the images: in the other formats they lie there already.
@@ -169,7 +170,7 @@ def _source(run: ImportRun, request: GroundTruthRequest) -> S3Session:
     return s3_session(request.source_conn_id)
 
 
-def _output_of_job(request: GroundTruthRequest) -> S3Uri:
+def output_of_job(request: GroundTruthRequest) -> S3Uri:
     """The output manifest of the labeling job.
 
     :raises RequestError: LABELING_JOB_NOT_FOUND, LABELING_JOB_NOT_COMPLETED
@@ -190,6 +191,9 @@ def _output_of_job(request: GroundTruthRequest) -> S3Uri:
                 f"There is no labeling job {name!r} in {region}.",
                 "Check its name and the connection's Region, or give its output manifest as `manifest`.",
             ) from error
+        failure = error_of_boto3(error, f"the labeling job {name}")
+        if failure.code == "CREDENTIALS_EXPIRED":
+            raise failure from error
         raise _job_unreadable(name, answer["Code"]) from error
     except BotoCoreError as error:
         raise _job_unreadable(name, type(error).__name__) from error

@@ -10,11 +10,14 @@ from typing import Any
 from include.custom_labels.advice import advise
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
+from include.custom_labels.findings import Finding, FindingReport
 from include.custom_labels.ledger import AT_FAULT, IN_MANIFEST, LedgerPage, LedgerSummary, State
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.quotas import MAX_INVALID_LINES_PERCENT
+from include.custom_labels.quotas import MAX_FINDING_SAMPLES, MAX_INVALID_LINES_PERCENT
 from include.custom_labels.refusals import refused
+from include.custom_labels.same_content import ContentLabels, SameContent, first_same_content
 from include.custom_labels.validation import ManifestValidator
+from include.custom_labels.visible_text import visible
 from include.object_store.folder_manifest import write_manifest
 from include.object_store.streams import put_json, read_chunks
 from include.object_store.tables import read_ledger
@@ -37,11 +40,13 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     bucket = shards[0]["bucket"]
     summary = LedgerSummary()
     objects = hashlib.sha256()
+    contents = ContentLabels()
 
     def pages() -> Iterator[LedgerPage]:
         for shard in shards:
             for page in read_ledger(import_run.s3, S3Uri.parse(shard["ledger"])):
                 objects.update(_objects(page))
+                contents.add(page)
                 yield page
 
     ledger = import_run.staged("ledger.parquet")
@@ -56,6 +61,8 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
     log.info("%s lines in %s", f"{summary.in_manifest:,}", written.manifest.uri)
     if not shards[0].get("is_divided"):
         check_faults(summary, lambda: str(ledger), import_run.request.parameters)
+    disputed = contents.disputed()
+    same = first_same_content(read_ledger(import_run.s3, ledger), disputed) if disputed else []
     return {
         "bucket": bucket,
         "manifest": str(written.manifest.uri),
@@ -70,7 +77,15 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
         "labelled": summary.states[State.LABELLED],
         "images": summary.images,
         "at_fault": summary.at_fault,
+        "fault_samples": fault_samples(summary),
+        "findings": [*shards[0].get("findings", ()), *_same_content(bucket, len(disputed), same)],
     }
+
+
+def fault_samples(summary: LedgerSummary) -> list[str]:
+    """The keys of the first objects at fault, some for each reason."""
+    samples = sorted((pair, rows) for pair, rows in summary.samples.items() if pair[0] in AT_FAULT)
+    return [key for _, rows in samples for key, _ in rows][: MAX_FINDING_SAMPLES.value]
 
 
 def _objects(page: LedgerPage) -> bytes:
@@ -119,6 +134,7 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     for chunk in read_chunks(import_run.s3, S3Uri.parse(built["manifest"])):
         validator.feed(chunk)
     result = validator.finish()
+    _add_findings(result.report, built["findings"])
     findings = [finding.as_dict() for finding in result.report]
     totals = {str(code): total for code, total in result.report.totals.items()}
     uri = import_run.staged("findings.json")
@@ -140,3 +156,18 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
         "totals": totals,
         "labels": len(result.images_per_label),
     }
+
+
+def _same_content(bucket: str, total: int, same: list[SameContent]) -> list[dict[str, Any]]:
+    """The finding that images are the same under different labels, as `validate_manifest` takes it."""
+    samples = [{"source_ref": f"s3://{bucket}/{each.key}", "detail": visible("; ".join(each.images))} for each in same]
+    return [{"code": str(Code.WARNING_SAME_CONTENT_LABELS), "total": total, "samples": samples}] if samples else []
+
+
+def _add_findings(report: FindingReport, findings: Iterable[Mapping[str, Any]]) -> None:
+    """What the manifest's lines do not say, and the steps before know."""
+    for found in findings:
+        code = Code[found["code"]]
+        for sample in found["samples"]:
+            report.add(Finding(code=code, **sample))
+        report.totals[code] = found["total"]

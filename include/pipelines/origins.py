@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from include.pipelines.ground_truth import output_of_job
 from include.pipelines.requests import (
     ExistingDatasetRequest,
     GroundTruthRequest,
@@ -29,14 +30,14 @@ def origin_of(run: ImportRun, provenance: Mapping[str, Any] | None) -> str:
         case GroundTruthRequest():
             if request.annotations is not None:
                 return str(request.annotations)
-            return f"labeling job {request.labeling_job} by {request.source_conn_id}"
+            return str(output_of_job(request))
         case ExistingDatasetRequest():
-            return dataset_of((provenance or {}).get("dataset_arn", "")) or request.origin
+            return dataset_of((provenance or {})["dataset_arn"])
         case LocalComputerRequest():
             # Whatever is uploaded adds to the same images.
             return "local computer"
 
 
 def dataset_of(arn: str) -> str:
-    """Account, Region, project and type of a dataset, which stay when it is replaced; empty for an empty ARN."""
+    """Account, Region, project and type of a dataset, which stay when it is replaced."""
     return arn.rpartition("/")[0]

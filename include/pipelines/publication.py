@@ -27,7 +27,7 @@ from include.pipelines.gates import Gate
 from include.pipelines.registration import WRITES, Plan
 from include.pipelines.registration_work import lease_lost
 from include.pipelines.report import render_report
-from include.pipelines.reporting import approval_of, registered_report_of
+from include.pipelines.reporting import approval_of, departures_of, registered_report_of
 from include.pipelines.runs import ImportRun, utc_now
 from include.pipelines.steps import seconds_of, step
 
@@ -73,6 +73,9 @@ def publish(
                 approval=approved,
                 provenance=provenance,
                 timings=timings,
+                images_per_label_before=plan.merged.labels_before if plan.merged else None,
+                images_per_label_of_source=reconciled["images_per_label_of_source"],
+                departures=departures_of(plan),
             )
         )
 

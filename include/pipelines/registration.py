@@ -18,7 +18,8 @@ from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome, TheirEntry
 from include.custom_labels.update_batches import BatchPlan, Change, plan_batches, transition_error
 from include.custom_labels.validation import ManifestValidator
-from include.object_store.registration_journal import Journal, read_journal
+from include.object_store.dataset_documents import read_documents
+from include.object_store.registration_journal import Journal
 from include.object_store.snapshots import CurrentSnapshot, read_current
 from include.object_store.streams import ObjectWriter, read_chunks, read_lines
 from include.pipelines.dataset_merge import (
@@ -129,11 +130,13 @@ def plan_registration(run: ImportRun, built: Mapping[str, Any], provenance: Mapp
     """The plan of a run that does not hold the dataset's lease yet. Of a backfill, only the newest run registers.
 
     :raises WaitingError: the dataset is busy
+    :raises DocumentError: a document of the workspace is missing or damaged
     """
     if run.run_type == "backfill" and not is_newest_waiting_run(get_current_context(), now=utc_now()):
         log.info("A later run of this Dag is going to register the dataset.")
         return Plan(action="superseded", project=run.request.project)
-    plan = make_plan(run, built, provenance, read_journal(run.s3, run.dataset))
+    _, journal = read_documents(run.s3, run.dataset)
+    plan = make_plan(run, built, provenance, journal)
     log.info("Registration: %s, %s lines to send.", plan.action, f"{plan.sent:,}")
     return plan
 

@@ -25,6 +25,7 @@ from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import identity
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome
+from include.object_store.exports import read_export
 from include.object_store.holders import Holder
 from include.object_store.ranged_reads import read_range
 from include.object_store.registration_journal import (
@@ -201,7 +202,10 @@ class RegistrationWork:
             export = run.dataset.export(run.slug)
             copy_object(run.s3, S3Uri.parse(self._plan.export), export)
             replacement = Replacement(
-                dataset_arn=self._plan.dataset_arn, entries=str(export), count=self._plan.exported
+                dataset_arn=self._plan.dataset_arn,
+                entries=str(export),
+                count=self._plan.exported,
+                sha256=self._plan.export_sha256,
             )
         plan = run.staged("plan.json")
         put_json(run.s3, plan, self._plan)
@@ -442,7 +446,7 @@ class RegistrationWork:
         gone = {row.key for row in read_outcomes(self._run, self._plan.outcomes) if row.outcome is Outcome.REMOVED}
         uri, kept = self._run.staged("restore.manifest"), 0
         with ObjectWriter(self._run.s3, uri, content_type=JSON_LINES) as writer:
-            for line in read_lines(self._run.s3, S3Uri.parse(replacement.entries)):
+            for line in read_export(self._run.s3, self._run.dataset, replacement):
                 if identity(read_entry(line)[0]).split("/", 3)[3] not in gone:
                     writer.write(line + b"\n")
                     kept += 1

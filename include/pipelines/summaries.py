@@ -70,12 +70,21 @@ def summarize(
 
 def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> str:
     """The summary as text tables."""
-    labels = sorted(summary["images_per_label"].items(), key=lambda item: (-item[1], item[0]))
+    images, of_source = summary["images_per_label"], summary.get("images_per_label_of_source")
+    if of_source == images:
+        of_source = None
+    names = images.keys() | (of_source or {}).keys()
+    labels = sorted(((name, images.get(name, 0)) for name in names), key=lambda item: (-item[1], item[0]))
     per_label = Table(title="Images per label", title_justify="left")
     per_label.add_column("label", overflow="ellipsis", max_width=60)
     per_label.add_column("images", justify="right")
+    if of_source is not None:
+        per_label.add_column("source, where it differs", justify="right")
     for label, count in labels[:_LABELS_SHOWN]:
-        per_label.add_row(Text(label), f"{count:,}")
+        said = count if of_source is None else of_source.get(label, 0)
+        per_label.add_row(
+            Text(label), f"{count:,}", *([] if of_source is None else [f"{said:,}" if said != count else ""])
+        )
     if len(labels) > _LABELS_SHOWN:
         rest = labels[_LABELS_SHOWN:]
         per_label.add_row(f"… and {len(rest)} more", f"{sum(count for _, count in rest):,}")
@@ -97,11 +106,24 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
         ("summary", summary["summary_uri"]),
         ("report", summary["report_uri"]),
         ("findings", ", ".join(f"{code} {total:,}" for code, total in summary["findings"].items()) or "none"),
+        *_departures(summary.get("departures")),
         ("seconds", ", ".join(f"{name} {seconds:g}" for name, seconds in summary["timings"].items())),
     ]
     # Lines and not a table: an address that is broken up cannot be copied.
     lines = "".join(f"{name:>9}  {value}\n" for name, value in places)
     return _text(per_label, states) + lines
+
+
+def _departures(departures: Mapping[str, int] | None) -> list[tuple[str, str]]:
+    """The images that are not where they were, of an `include.pipelines.snapshot_report.Departures` as JSON."""
+    if departures is None:
+        return []
+    said = (
+        ("removed", "removed"),
+        ("moved", "moved"),
+        ("kept_aside", "removed earlier, with people's work kept aside"),
+    )
+    return [("gone", ", ".join(f"{departures[name]:,} {words}" for name, words in said))]
 
 
 def _sample(sample: Mapping[str, str]) -> str:

@@ -569,7 +569,7 @@ def test_a_dataset_is_indexed_once_for_all_who_ask(
     assert len(builds) == 1
 
 
-@pytest.mark.parametrize(("ledger", "code"), [(None, "OBJECT_NOT_FOUND"), (b"PAR1 no more", "DOCUMENT_UNREADABLE")])
+@pytest.mark.parametrize(("ledger", "code"), [(None, "DOCUMENT_MISSING"), (b"PAR1 no more", "DOCUMENT_DAMAGED")])
 def test_a_damaged_snapshot_is_said(here: World, browser: Browser, ledger: bytes | None, code: str) -> None:
     folder = NAME.folder(here.workspace()).snapshot(here.publish(row("a.png")))
     del here.stub.objects[folder.ledger.key]
@@ -579,6 +579,14 @@ def test_a_damaged_snapshot_is_said(here: World, browser: Browser, ledger: bytes
     for path in (BASE, f"{BASE}/images"):
         answer = browser.ask(path)
         assert (answer.status_code, answer.json()["code"]) == (502, code)
+
+
+@pytest.mark.parametrize("manifest", [b"", b"{}\n"], ids=["empty", "another"])
+def test_a_damaged_manifest_is_said(here: World, browser: Browser, manifest: bytes) -> None:
+    folder = NAME.folder(here.workspace()).snapshot(here.publish(row("a.png")))
+    put_bytes(here.session, folder.manifest, manifest)
+    answer = browser.ask(f"{BASE}/images")
+    assert (answer.status_code, answer.json()["code"]) == (502, "DOCUMENT_DAMAGED")
 
 
 def test_pages_of_a_view_and_its_neighbours(here: World, browser: Browser) -> None:

@@ -24,7 +24,7 @@ from include.object_store.registered_snapshot import (
 )
 from include.object_store.registration_journal import Replacement
 from include.object_store.session import S3Session
-from include.object_store.snapshots import CurrentSnapshot, Workspace, publish_snapshot, summary_sha256
+from include.object_store.snapshots import Base, CurrentSnapshot, Workspace, publish_snapshot, summary_sha256
 from include.object_store.streams import put_bytes, put_json
 from tests.object_store.conftest import BUCKET, session_of
 
@@ -159,11 +159,11 @@ def test_another_snapshot_that_is_named_is_read_by_its_own_digests(
     session: S3Session, stub: Stub, current: CurrentSnapshot
 ) -> None:
     newer = msgspec.structs.replace(current, snapshot_id="20261123T200000Z-00000000", summary_sha256="0" * 64)
-    assert read_all(read_registered(session, DATASET, newer, current.snapshot_id))[0] == KEYS
+    assert read_all(read_registered(session, DATASET, newer, Base(snapshot_id=current.snapshot_id)))[0] == KEYS
     with pytest.raises(DocumentError, match="DOCUMENT_MISSING"):
         read_registered(session, DATASET, newer)
     with pytest.raises(DocumentError, match="DOCUMENT_MISSING"):
-        read_registered(session, DATASET, current, "20261121T200000Z-00000000")
+        read_registered(session, DATASET, current, Base(snapshot_id="20261121T200000Z-00000000"))
 
 
 def test_a_summary_in_the_folder_of_another_snapshot_is_refused(
