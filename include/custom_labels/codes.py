@@ -301,6 +301,11 @@ class Code(StrEnum):
         "A label has more than 1,000 test images.",
         "Move images of the label to the training dataset.",
     )  # fmt: skip
+    WARNING_EMPTY_SIDE = (
+        "WARNING_EMPTY_SIDE", "dataset", _TRAINING, "ours",
+        "The split leaves one of the two datasets without an image, so that it is not made or changed.",
+        "Images stay on the side where they were: add images of each label, or split them anew in another project.",
+    )  # fmt: skip
     WARNING_SAME_CONTENT_LABELS = (
         "WARNING_SAME_CONTENT_LABELS", "line", _TRAINING, "ours",
         "Images with the same content have different labels, and training learns both.",

@@ -14,6 +14,14 @@ Codes that start with ``ERROR_`` and are listed in `include.custom_labels.codes`
 
 from __future__ import annotations
 
+from typing import Final
+
+RENEW_CREDENTIALS: Final = (
+    "Renew the AWS connection's credentials, or let it assume a role, whose credentials renew themselves; "
+    "then try again."
+)
+"""What to do about credentials that have expired, whichever service says so."""
+
 
 class CustomLabelsError(Exception):
     """A failure with a stable code and the next step.

@@ -162,7 +162,7 @@ class MergedImage:
     :ivar work: a person's entry: the one that is kept, or one that is not in the dataset afterwards
     :ivar detail: what a person should know about it
     :ivar etag: of the image, or of the one that is gone where it is known
-    :ivar is_on_new_bytes: whether work was kept that was done on other bytes of the image
+    :ivar is_on_new_bytes: whether boxes were kept that people drew on other bytes of the image
     """
 
     identity: str
@@ -379,7 +379,7 @@ class _Image:
             detail=f"the source says {describe(line)}{moved}",
             etag=image.etag,
             size_bytes=image.size_bytes,
-            is_on_new_bytes=self._is_on_new_bytes(image),
+            is_on_new_bytes=self._is_on_new_bytes(image) and bool(_box_sizes(taken)),
         )
 
     def _our(

@@ -43,7 +43,9 @@ It goes with every copy: what was uploaded expires, and the name is a person's.
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _WHOLE_CHECKSUMS = ("ChecksumSHA256", "ChecksumCRC64NVME")
 # Of the way to S3 or of all that is copied, and not of one object.
-_GENERAL_CODES = frozenset({"S3_UNAVAILABLE", "S3_UNREACHABLE", "CREDENTIALS_REFUSED", "NO_CREDENTIALS"})
+_GENERAL_CODES = frozenset(
+    {"S3_UNAVAILABLE", "S3_UNREACHABLE", "CREDENTIALS_EXPIRED", "CREDENTIALS_REFUSED", "NO_CREDENTIALS"}
+)
 _CODE_STATES = {"OBJECT_NOT_FOUND": "missing", "BUCKET_NOT_FOUND": "missing", "ACCESS_DENIED": "denied"}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from include.custom_labels.codes import Code
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerSummary
@@ -67,10 +68,20 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
             pages = ledger_of(side, pages_of(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
             shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
+            shard |= {"findings": _findings(report)}
             work = write_arriving_work(import_run, dataset_type, shard) if request.register else ""
             divided[dataset_type] = [shard | {"arriving_work": work}]
         log.info("The %s dataset gets %s images.", dataset_type, f"{sides.count(side):,}")
     return divided
+
+
+def _findings(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """What the summary of the dataset that is made has to say of the other one, which has none."""
+    return [
+        {"code": violation["code"], "total": 1, "samples": [{"detail": violation["detail"]}]}
+        for violation in (report or {}).get("violations", ())
+        if violation["code"] == Code.WARNING_EMPTY_SIDE
+    ]
 
 
 def first_tasks(divided: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -28,6 +28,9 @@ GATE_KEY = "gate"
 
 _OTHER: dict[DatasetType, DatasetType] = {"train": "test", "test": "train"}
 
+_WITHOUT_A_WRITE: Final = frozenset({Risk.BOXES_ON_NEW_CONTENT})
+"""Risks of runs that leave the dataset as it is: the source has changed beneath it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +49,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: SplitReport | None) -> Gate:
-    """Compare the manifest with the snapshot before it, and look for risks where the dataset would be changed."""
+    """Compare the manifest with the snapshot before it, and look for risks where dataset or source have changed."""
     if plan.action == "unchanged" and plan.entries < 0:
         # The same objects as in the registered snapshot, and nobody has touched the dataset.
         return Gate(base_snapshot_id=plan.base_snapshot_id, split=split)
@@ -58,7 +61,11 @@ def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: Spli
             objects=read_ledger_objects(run.s3, S3Uri.parse(built["ledger"])),
         ),
     )
-    risks = find_risks(_state(run, built, plan, diff, split), _accepted(run)) if plan.action in WRITES else []
+    has_new_content = plan.merged is not None and plan.merged.work_on_new_bytes.count > 0
+    risks: list[RiskFinding] = []
+    if plan.action in WRITES or has_new_content:
+        found = find_risks(_state(run, built, plan, diff, split), _accepted(run))
+        risks = [each for each in found if plan.action in WRITES or each.risk in _WITHOUT_A_WRITE]
     return Gate(base_snapshot_id=base.summary.snapshot_id if base else "", diff=diff, risks=risks, split=split)
 
 
@@ -156,7 +163,7 @@ def asks(run: ImportRun, plan: Plan, gate: Gate) -> bool:
     :raises DatasetConflictError: RISKS_FOUND, where nobody is to be asked
     """
     approval = run.request.approval
-    if plan.action not in WRITES or (approval != "always" and not gate.risks):
+    if not gate.risks and (plan.action not in WRITES or approval != "always"):
         return False
     if approval == "never":
         first = gate.risks[0]

@@ -28,6 +28,7 @@ from include.custom_labels.pascal_voc import MAX_FILE_BYTES, read_pascal_voc
 from include.custom_labels.quotas import MAX_JSON_LINE_LENGTH, MAX_MANIFEST_BYTES
 from include.custom_labels.reasons import Reason
 from include.object_store.copies import DONE, CopyOutcome, CopyState, copy_images
+from include.object_store.failures import error_of_boto3
 from include.object_store.listing import list_objects
 from include.object_store.object_facts import ObjectFacts, find_objects
 from include.object_store.ranged_reads import read_parts, read_range
@@ -190,6 +191,9 @@ def output_of_job(request: GroundTruthRequest) -> S3Uri:
                 f"There is no labeling job {name!r} in {region}.",
                 "Check its name and the connection's Region, or give its output manifest as `manifest`.",
             ) from error
+        failure = error_of_boto3(error, f"the labeling job {name}")
+        if failure.code == "CREDENTIALS_EXPIRED":
+            raise failure from error
         raise _job_unreadable(name, answer["Code"]) from error
     except BotoCoreError as error:
         raise _job_unreadable(name, type(error).__name__) from error

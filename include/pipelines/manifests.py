@@ -7,8 +7,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from include.custom_labels.advice import advise
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
@@ -80,7 +78,7 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
         "images": summary.images,
         "at_fault": summary.at_fault,
         "fault_samples": fault_samples(summary),
-        "same_content": {"count": len(disputed) if same else 0, "samples": msgspec.to_builtins(same)},
+        "findings": [*shards[0].get("findings", ()), *_same_content(bucket, len(disputed), same)],
     }
 
 
@@ -136,7 +134,7 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     for chunk in read_chunks(import_run.s3, S3Uri.parse(built["manifest"])):
         validator.feed(chunk)
     result = validator.finish()
-    _add_same_content(result.report, built)
+    _add_findings(result.report, built["findings"])
     findings = [finding.as_dict() for finding in result.report]
     totals = {str(code): total for code, total in result.report.totals.items()}
     uri = import_run.staged("findings.json")
@@ -160,11 +158,16 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     }
 
 
-def _add_same_content(report: FindingReport, built: Mapping[str, Any]) -> None:
-    """What the manifest's lines do not say: which of the images are the same."""
-    same, code = built["same_content"], Code.WARNING_SAME_CONTENT_LABELS
-    for sample in msgspec.convert(same["samples"], list[SameContent]):
-        source_ref = f"s3://{built['bucket']}/{sample.key}"
-        report.add(Finding(code=code, source_ref=source_ref, detail=visible("; ".join(sample.images))))
-    if same["count"]:
-        report.totals[code] = same["count"]
+def _same_content(bucket: str, total: int, same: list[SameContent]) -> list[dict[str, Any]]:
+    """The finding that images are the same under different labels, as `validate_manifest` takes it."""
+    samples = [{"source_ref": f"s3://{bucket}/{each.key}", "detail": visible("; ".join(each.images))} for each in same]
+    return [{"code": str(Code.WARNING_SAME_CONTENT_LABELS), "total": total, "samples": samples}] if samples else []
+
+
+def _add_findings(report: FindingReport, findings: Iterable[Mapping[str, Any]]) -> None:
+    """What the manifest's lines do not say, and the steps before know."""
+    for found in findings:
+        code = Code[found["code"]]
+        for sample in found["samples"]:
+            report.add(Finding(code=code, **sample))
+        report.totals[code] = found["total"]

@@ -76,7 +76,8 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         :raises RequestError: the parameters are wrong
         """
         request = request_type.parse(params)
-        as_of, run_type = run_as_of(request, context), context["dag_run"].run_type
+        now, run_type = utc_now(), context["dag_run"].run_type
+        as_of = run_as_of(request, context, now)
         # The text of a member of Airflow's enum would be its name.
         run_type = str(getattr(run_type, "value", run_type))
         return cls(
@@ -86,7 +87,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             holder=Holder(context["dag_run"].dag_id, context["dag_run"].run_id, airflow_id()),
             begun_at=utc_now(),
             run_type=run_type,
-            is_past=is_past_run(request, run_type, as_of, utc_now()),
+            is_past=is_past_run(request, run_type, as_of, now),
         )
 
     @classmethod

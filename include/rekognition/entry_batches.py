@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from include.custom_labels.quotas import SAFE_UPDATE_BYTES
 from include.rekognition.errors import RekognitionEntryTooLargeError, translated_errors
 
@@ -75,9 +77,19 @@ class S3Manifest:
         self._client = client
         self._object = {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
         with translated_errors(uri):
-            head = client.head_object(**self._object)
+            head = self._head()
         self.size_bytes: int = head["ContentLength"]
         self.version: str = head["ETag"]
+
+    def _head(self) -> dict[str, Any]:
+        try:
+            head: dict[str, Any] = self._client.head_object(**self._object)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "400":
+                # An answer to HEAD has no body; the same question with one says why, such as expired credentials.
+                self._client.get_object(**self._object, Range="bytes=0-0")["Body"].close()
+            raise
+        return head
 
     def read(self, offset: int, length: int) -> bytes:
         """

@@ -169,6 +169,8 @@ def _is_under_way(running: Running, trap: Trap) -> bool:
 def raced_run(history: History, rng: random.Random) -> None:
     """A person, or the gallery, works on the dataset while a run does."""
     act = rng.choice([people.edit, people.edit, people.edit, people.label_elsewhere, people.delete_dataset])
+    if act is people.delete_dataset and "delete_dataset" in history.without:
+        return
     trap = _draw_hold(history, rng)
     history.run(draw_import(history, rng), trap, meanwhile=_meanwhile(history, rng, trap, act))
 

@@ -387,21 +387,20 @@ class History:
         asked, source = running.asked, running.source
         expected = self.truth.expect(asked, source)
         is_deleted = running.meanwhile is not None and not view.arn
-        if running.is_green and running.ended is not None and not is_deleted:
-            if running.ended["action"] == "superseded" or not may_change:
-                self._check_superseded(running, view.current)
-                expected = Expectation(accepted={}, moved={})
-            elif source.is_refused:
+        if running.is_green and running.ended is not None:
+            self._check_superseded(running, view.current)
+            promises.ledger_partitions_the_listing(view.ledger(running.ended["snapshot_id"]), asked, source)
+            may_change = may_change and asked.register and running.ended["action"] != "superseded"
+        if running.is_green and running.ended is not None and may_change and not is_deleted:
+            if source.is_refused:
                 raise BrokenPromiseError("a run without usable images fails", f"{running.run_id} is green")
             promises.dataset_equals_the_model(self.truth, expected, actual)
-            promises.ledger_partitions_the_listing(view.ledger(running.ended["snapshot_id"]), asked, source)
-            if expected.accepted:
-                if view.current["dataset_updated_at"] == view.updated_at:
-                    promises.counts_are_the_datasets(view)
-                is_new = view.arn != running.arn_before
-                overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new)
-                promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
-                self._check_announced(actual, is_alone=running.meanwhile is None)
+            if view.current["dataset_updated_at"] == view.updated_at:
+                promises.counts_are_the_datasets(view)
+            is_new = view.arn != running.arn_before
+            overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new)
+            promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
+            self._check_announced(actual, is_alone=running.meanwhile is None)
         else:
             self._check_unfinished(running, expected, actual, view.export, may_change=may_change)
             if may_change:
@@ -447,7 +446,7 @@ class History:
         *,
         may_change: bool,
     ) -> None:
-        """What a run that failed leaves is what was there, or what it was about to write."""
+        """What a run leaves that fails, or registers nothing, is what was there, or what it was about to write."""
         others = [self.truth.expect(each.asked, each.source) for each in self.under_way if each is not running]
         expectations = [expected, *others] if may_change else others
         wrong = []
@@ -460,9 +459,7 @@ class History:
                 continue
             wrong.append(f"{key} says {said}, and said {entry.said if entry else None}")
         if wrong:
-            raise BrokenPromiseError(
-                "a run that fails leaves what was there, or what it was to write", "; ".join(wrong)
-            )
+            raise BrokenPromiseError("a run leaves what was there, or what it was to write", "; ".join(wrong))
 
     def _end_saves(self, running: Running) -> dict[str, Said]:
         """Wait for saves that went on; what the entries that they changed said before, by key."""

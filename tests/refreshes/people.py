@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from tests.fixtures.existing_datasets import boxed, entries_of, image_level, labels_of
+from tests.fixtures.existing_datasets import boxed, entries_of, image_level, labels_of, make_dataset
 from tests.fixtures.places import Place, picture
 from tests.refreshes.imports import FOLDER
+
+_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,15 @@ class People:
             assert self.place.wait_until_ready(arn)["Status"] == "UPDATE_COMPLETE"
 
     def delete_dataset(self) -> None:
-        arn = str(self.place.dataset_arn())
-        self.place.rekognition.delete_dataset(DatasetArn=arn)
-        waiter_config = {"Delay": 0, "MaxAttempts": 400}
-        self.wait_until_gone(arn, waiter_config["MaxAttempts"])
+        self.place.rekognition.delete_dataset(DatasetArn=self.place.dataset_arn())
+        give_up = time.monotonic() + 30
+        while self.place.dataset_arn() is not None:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
 
-    def wait_until_gone(self, arn: str, attempts: int) -> None:
-        for _ in range(attempts):
-            if self.place.dataset_arn() != arn:
-                return
-        raise AssertionError(f"{arn} is still there")
+    def create_dataset(self, *lines: Mapping[str, Any]) -> str:
+        """Make a dataset of these entries in the project, which exists."""
+        return make_dataset(self.place, self.place.project, "train", lines)
 
     def said(self, dataset_type: str = "train") -> dict[str, set[str]]:
         """The labels of each entry, of the image and of its boxes, by the image's name below the folder."""
@@ -74,15 +77,24 @@ class People:
     def put(self, *names: str, size: tuple[int, int] = (64, 64)) -> None:
         """Upload images that differ from all others."""
         for name in names:
-            body = picture(size=size) + name.encode()
-            self.place.s3.put_object(Bucket=self.place.images, Key=FOLDER + name, Body=body)
+            # What follows a picture's end is not looked at.
+            self.put_body(name, picture(size=size) + f"{next(_numbers)}".encode())
+
+    def put_body(self, name: str, body: bytes) -> None:
+        self.place.s3.put_object(Bucket=self.place.images, Key=FOLDER + name, Body=body)
+
+    def body(self, name: str) -> bytes:
+        return self.place.read(self.ref(name))
+
+    def copy(self, old: str, new: str) -> None:
+        source = {"Bucket": self.place.images, "Key": FOLDER + old}
+        self.place.s3.copy_object(Bucket=self.place.images, Key=FOLDER + new, CopySource=source)
 
     def move(self, moves: Mapping[str, str]) -> None:
         """Give images other names."""
         for old, new in moves.items():
-            source = {"Bucket": self.place.images, "Key": FOLDER + old}
-            self.place.s3.copy_object(Bucket=self.place.images, Key=FOLDER + new, CopySource=source)
-        self.delete(*moves)
+            self.copy(old, new)
+            self.delete(old)
 
     def delete(self, *names: str) -> None:
         for name in names:

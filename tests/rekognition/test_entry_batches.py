@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from include.rekognition.entry_batches import (
     split_s3_uri,
 )
 from include.rekognition.errors import (
+    RekognitionCredentialsExpiredError,
     RekognitionEntryTooLargeError,
     RekognitionManifestChangedError,
     RekognitionS3ObjectError,
@@ -125,6 +128,18 @@ def test_manifest_that_is_replaced_while_it_is_read() -> None:
     objects.put("example-bucket", "manifests/a.manifest", b"87654321\n" * 4)
     with pytest.raises(RekognitionManifestChangedError, match="PreconditionFailed"):
         next(batches)
+
+
+def test_a_head_without_a_reason_is_asked_again_for_it() -> None:
+    class Expired(StoredObjects):
+        def head_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "400", "Message": "Bad Request"}}, "HeadObject")
+
+        def get_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "GetObject")
+
+    with pytest.raises(RekognitionCredentialsExpiredError, match="CREDENTIALS_EXPIRED"):
+        S3Manifest(Expired(), URI)
 
 
 def test_manifest_that_is_not_there() -> None:

@@ -52,6 +52,9 @@ PRESENT_FOR = timedelta(hours=24)
 MAX_WAIT_MINUTES = 24 * 60
 """The longest wait that a request may ask for: a run that waits longer than a day would meet its successor."""
 
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far the clock of who asks for a time may be ahead of the worker's."""
+
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
 
 
@@ -181,8 +184,8 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             title="As of",
             description=(
                 "Import as of this time: an S3 folder of a versioned bucket is rebuilt as it was then, and elsewhere "
-                "what was written later is skipped, and the ledger says so. Empty: the end of the run's data interval, "
-                "else its logical date, else the time of the trigger."
+                "what was written later is skipped, and the ledger says so. A time that is not over is refused. Empty: "
+                "the end of the run's data interval, else its logical date, else the time of the trigger."
             ),
             extra_json_schema={"section": RUN},
         ),
@@ -306,18 +309,29 @@ def _described(request_type: type[ImportRequest]) -> Iterator[tuple[str, Any, di
         yield name, default, words
 
 
-def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:
+def run_as_of(request: ImportRequest, context: Mapping[str, Any], now: datetime) -> datetime:
     """The time that a run is as of: the parameter, else the end of its data interval, its logical date, its start.
 
     A run that is triggered over the REST API may have neither interval nor logical date; these keys are then absent.
+    A dataset that were registered as of a time to come would let no scheduled run register until then. Nobody means
+    that by the date of a run, which is taken for now; who asks for it with `as_of` is told.
 
     :param context: the task's context, or any mapping with the same keys
-    :returns: UTC, without fractions of a second
+    :param now: the moment at which the run begins
+    :returns: UTC, without fractions of a second, and not after ``now``
+    :raises RequestError: AS_OF_IN_FUTURE
     """
+    if request.as_of is not None and request.as_of > now + CLOCK_SKEW:
+        raise RequestError(
+            "AS_OF_IN_FUTURE",
+            f"`as_of` is {request.as_of.isoformat()}, which is not over: it is {now.isoformat(timespec='seconds')}.",
+            "Leave `as_of` empty to import what is there now, or give a time that is over.",
+            as_of=request.as_of.isoformat(),
+        )
     chosen = (
         request.as_of or context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
     )
-    return datetime.fromtimestamp(int(chosen.timestamp()), UTC)
+    return datetime.fromtimestamp(int(min(chosen, now).timestamp()), UTC)
 
 
 def is_past_run(request: ImportRequest, run_type: str, as_of: datetime, now: datetime) -> bool:
