@@ -29,6 +29,7 @@ from include.gallery.save_plan import ChangedEntries
 from include.gallery.services import Services
 from include.gallery.snapshots import DatasetName
 from include.gallery.statistics import read_statistics
+from include.object_store.documents import Instant
 from include.object_store.holders import Holder
 from include.object_store.streams import ObjectWriter, put_json, read_json
 
@@ -61,8 +62,8 @@ class SaveRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     save: Save
     user: str
-    begun_at: datetime
-    updated_at: datetime
+    begun_at: Instant
+    updated_at: Instant
 
 
 class SaveWork:

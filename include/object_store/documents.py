@@ -24,9 +24,15 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 S3Address = Annotated[str, msgspec.Meta(pattern=r"^s3://[^/]+/.")]
 """``s3://`` address of an object in a document."""
 
+OptionalS3Address = Annotated[str, msgspec.Meta(pattern=r"^(s3://[^/]+/.+)?$")]
+"""The same, or empty."""
+
 Document = TypeVar("Document", bound=msgspec.Struct)
 
-_IN_DATASET: Final = re.compile(r"(?P<workspace>s3://[^/]+/(?:.*/)?)datasets/(?P<project>[^/]+)/(?P<type>train|test)/")
+_IN_DATASET: Final = re.compile(
+    # What saves of the gallery leave in edits/ is for people to look at, and no run builds on it.
+    r"(?P<workspace>s3://[^/]+/(?:.*/)?)datasets/(?P<project>[^/]+)/(?P<type>train|test)/(?!edits/)"
+)
 
 
 def encode_document(value: object, *, write_id: str = "") -> bytes:
@@ -105,7 +111,7 @@ def of_another_format(place: object, found: object, why: object = "") -> Documen
 
 
 def rebuild_command(place: object) -> str:
-    """The command that rebuilds the documents of the dataset that a document belongs to; empty outside of datasets.
+    """The command that rebuilds the documents of the dataset that a document belongs to; empty for other documents.
 
     :param place: ``s3://`` address of the document
     """

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
-from include.object_store.documents import Instant, S3Address
+from include.object_store.documents import Instant, OptionalS3Address, S3Address
 from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder
@@ -73,7 +73,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     holder: Holder
-    plan: str
+    plan: S3Address
     step: Step
     dataset_arn: str = ""
     dataset_updated_at: str = ""
@@ -94,7 +94,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     lease: Lease | None = None
-    sent: str = ""
+    sent: OptionalS3Address = ""
     replacement: Replacement | None = None
     registration: Registration | None = None
 

@@ -13,6 +13,8 @@ import pytest
 from bench.stub import Stub
 from include.custom_labels.errors import AccessError, DocumentError
 from include.custom_labels.locations import S3Uri
+from include.gallery.messages import Save
+from include.gallery.save_work import SaveRecord
 from include.object_store.documents import (
     FORMAT,
     damaged,
@@ -26,7 +28,7 @@ from include.object_store.documents import (
 from include.object_store.registration_journal import Holder, Journal, Lease, Replacement, read_journal
 from include.object_store.session import S3Session
 from include.object_store.snapshots import CurrentSnapshot, SnapshotSummary, Workspace, read_current, read_summary
-from include.object_store.streams import put_bytes
+from include.object_store.streams import put_bytes, read_json
 from tests.object_store.conftest import session_of
 
 Serve = Callable[[Sequence[str]], Stub]
@@ -53,12 +55,13 @@ JOURNAL = Journal(
     lease=Lease(holder=Holder("import_s3_folder", "one"), expires_at=NOW),
     replacement=Replacement(dataset_arn="arn", entries="s3://example-workspace/e.manifest", count=1),
 )
+SAVE = SaveRecord(save=Save(save_id="save", state="saved"), user="example-user", begun_at=NOW, updated_at=NOW)
 DOCUMENTS: dict[str, tuple[Any, S3Uri, Callable[[S3Session], object]]] = {
     "current.json": (CURRENT, DATASET.current, lambda session: read_current(session, DATASET)),
     "registration.json": (JOURNAL, DATASET.registration, lambda session: read_journal(session, DATASET)),
     "summary.json": (SUMMARY, DATASET.snapshot(ID).summary, lambda session: read_summary(session, DATASET, ID)),
+    "edits": (SAVE, DATASET.save("save"), lambda session: read_json(session, DATASET.save("save"), SaveRecord)),
 }
-NAIVE_TIME = {"current.json": "registered_at", "registration.json": "expires_at", "summary.json": "as_of"}
 
 
 def damage(name: str, data: bytes, kind: str) -> bytes:
@@ -113,7 +116,9 @@ def test_each_damage_of_each_document_has_a_code_and_a_way_out(kind: str, name: 
     with pytest.raises(DocumentError) as caught:
         read(session)
     assert caught.value.code == DAMAGES[kind]
-    assert COMMAND in caught.value.next_step
+    # No run builds on the record of a save.
+    assert (COMMAND in caught.value.next_step) == (name != "edits")
+    assert "Restore the object's previous version" in caught.value.next_step
     assert caught.value.details["location"] == str(uri)
 
 
@@ -156,6 +161,7 @@ def test_an_address_that_is_none_is_refused() -> None:
         ("s3://w/datasets/a/train/current.json", "rebuild-base s3://w/ --project a --type train"),
         ("s3://w/datasets/a/train/datasets/b/test/current.json", "s3://w/datasets/a/train/ --project b --type test"),
         ("s3://w/staging/run/current.json", ""),
+        (DATASET.save("save"), ""),
         ("/data/datasets/a/train/summary.json", ""),
     ],
 )
