@@ -5,6 +5,7 @@
     CustomLabelsError            everything that a person can act on; `code`, `message`, `next_step`
     ├── RequestError             the request itself is wrong: nothing was read
     ├── AccessError              something is missing, out of reach or in the wrong place
+    │   └── DocumentError        a document of the workspace is missing, damaged or of another format
     ├── ManifestError            the manifest as a whole cannot be used
     └── DatasetConflictError     the dataset is not in the state that the request needs
 
@@ -57,6 +58,10 @@ class RequestError(CustomLabelsError):
 
 class AccessError(CustomLabelsError):
     """A bucket, folder, key or permission is missing or in the wrong place."""
+
+
+class DocumentError(AccessError):
+    """A document of the workspace is missing, damaged or of another format; nothing was written since it was read."""
 
 
 class ManifestError(CustomLabelsError):

@@ -89,7 +89,7 @@ class Reason(StrEnum):
     )
     KEPT_DATASET_ENTRY = (
         "KEPT_DATASET_ENTRY",
-        "The dataset's entry is not what was last registered (a person's work), so it was left as it is.",
+        "The dataset's entry is not what was last sent (a person's work), so it was left as it is; `entry` has it.",
     )
     OVERWRITTEN_DATASET_ENTRY = (
         "OVERWRITTEN_DATASET_ENTRY",
@@ -109,6 +109,10 @@ class Reason(StrEnum):
         "REMOVED_AT_SOURCE",
         "Gone from the source and from the dataset; a person's work on it is kept aside in `entry`, and comes back "
         "with the image.",
+    )
+    WORK_KEPT_ASIDE = (
+        "WORK_KEPT_ASIDE",
+        "Removed by an earlier run; a person's work on it is kept aside in `entry`, and comes back with the image.",
     )
     # dropped
     DROPPED_BY_SERVICE = (

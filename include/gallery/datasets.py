@@ -36,10 +36,12 @@ from include.gallery.messages import (
     SnapshotCard,
 )
 from include.gallery.recent import Recent
+from include.gallery.save_lease import HOLDER
 from include.gallery.services import DatasetState, ServiceDataset, ServiceProject, Services
 from include.gallery.snapshots import DatasetName, SnapshotFacts, SnapshotReader
 from include.gallery.statistics import CountsReader
 from include.gallery.views import Views
+from include.object_store.holders import Holder
 from include.object_store.listing import list_folders
 from include.object_store.registration_journal import read_journal
 from include.object_store.session import S3Session
@@ -234,11 +236,14 @@ class Datasets:
                 self._live[slug] = LiveEntries(name, self.services, self._cache, self.snapshots, self.arn, slug=slug)
             return self._live[slug]
 
-    def arn(self, name: DatasetName) -> str:
+    def arn(self, name: DatasetName, *, anew: bool = False) -> str:
         """The dataset's ARN; empty where Rekognition has none.
 
+        :param anew: ask Rekognition, whatever it answered a moment ago
         :raises CustomLabelsError: Rekognition cannot be asked
         """
+        if anew:
+            self._recent.forget(("projects",))
         found = self._service_dataset_of(name, self._service_projects())
         return found.dataset_arn if found else ""
 
@@ -448,6 +453,10 @@ class Datasets:
         looks: bool = True,
     ) -> DatasetCard:
         arn = dataset.dataset_arn if dataset else ""
+        holder = (
+            self._recent.read(("working", self._slug(name)), TARGET_S, lambda: self._working(name)) if looks else None
+        )
+        is_saving = holder is not None and holder.dag_id == HOLDER
         return DatasetCard(
             project=name.project,
             dataset_type=name.dataset_type,
@@ -465,17 +474,16 @@ class Datasets:
             and facts is not None
             and (current.snapshot_id, current.dataset_arn) == (facts.snapshot_id, arn),
             last_run=facts.run if facts else None,
-            working=self._recent.read(("working", self._slug(name)), TARGET_S, lambda: self._working(name))
-            if looks
-            else None,
+            working=RunLink(dag_id=holder.dag_id, run_id=holder.run_id) if holder and not is_saving else None,
+            is_saving=is_saving,
         )
 
-    def _working(self, name: DatasetName) -> RunLink | None:
+    def _working(self, name: DatasetName) -> Holder | None:
         """Who holds the dataset's lease and has not ended."""
         lease = read_journal(self.services.s3(), self._folder(name)).lease
         if lease is None or lease.expires_at <= datetime.now(UTC) or self.services.runs().has_ended(lease.holder):
             return None
-        return RunLink(dag_id=lease.holder.dag_id, run_id=lease.holder.run_id)
+        return lease.holder
 
     def _snapshot_cards(self, name: DatasetName, current: CurrentSnapshot | None) -> list[SnapshotCard]:
         found = self._recent.read(

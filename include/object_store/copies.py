@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
+from include.object_store.conditional_writes import happened
 from include.object_store.failures import error_of_boto3
 from include.object_store.ranged_reads import object_changed
 from include.object_store.session import S3Session
@@ -183,17 +184,10 @@ class _Copier:
                 code="OBJECT_TOO_LARGE",
                 detail=f"{wanted['ContentLength']:,} bytes",
             )
-        try:
-            found = _head(self._target, target)
-        except AccessError as error:
-            # Who may not list gets this answer also where nothing is. The write is on the condition that nothing is.
-            if error.code not in ("OBJECT_NOT_FOUND", "ACCESS_DENIED"):
-                raise
-            found = None
+        found = self._find(target)
         if found is None:
-            written = self._copy_inside(reader, source, target, wanted) or self._stream(reader, source, target, wanted)
+            state = self._copy_inside(reader, source, target, wanted) or self._stream(reader, source, target, wanted)
             found = _head(self._target, target)
-            state = CopyState.COPIED if written else CopyState.PRESENT
         else:
             state = CopyState.PRESENT
         if not self._is_same(reader, source, wanted, target, found, trust_record=state is CopyState.PRESENT):
@@ -238,11 +232,12 @@ class _Copier:
                     raise
                 raise error from other
 
-    def _copy_inside(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> bool:
-        """Let S3 copy; False where it would not: the other way then tells why, where that is a reason there too."""
+    def _copy_inside(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> CopyState | None:
+        """Let S3 copy; None where it would not: the other way then tells why, where that is a reason there too."""
         if reader is not self._target and source.bucket in self._streamed_buckets:
-            return False
-        try:
+            return None
+
+        def copy() -> CopyState:
             self._target.client.copy_object(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -256,17 +251,21 @@ class _Copier:
                 TaggingDirective="REPLACE",
                 **_content_type(wanted),
             )
+            return CopyState.COPIED
+
+        try:
+            return happened(copy, lambda: self._present(target))
         except (BotoCoreError, ClientError) as error:
             if error_of_boto3(error, source).code in ("ACCESS_DENIED", "BUCKET_NOT_FOUND"):
                 self._streamed_buckets.add(source.bucket)
-            return False
-        return True
+            return None
 
-    def _stream(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> bool:
-        """Read and write; False where something came to lie at the target meanwhile."""
+    def _stream(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> CopyState:
+        """Read and write."""
         data = _read(reader, source, wanted["ETag"])
         digest = hashlib.sha256(data)
-        try:
+
+        def put() -> CopyState:
             self._target.client.put_object(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -277,12 +276,25 @@ class _Copier:
                 Metadata={**_metadata(wanted), SHA256: digest.hexdigest()},
                 **_content_type(wanted),
             )
+            return CopyState.COPIED
+
+        try:
+            return happened(put, lambda: self._present(target))
         except (BotoCoreError, ClientError) as error:
-            failure = error_of_boto3(error, target)
-            if failure.details.get("status") in (409, 412):
-                return False
-            raise failure from error
-        return True
+            raise error_of_boto3(error, target) from error
+
+    def _present(self, target: S3Uri) -> CopyState | None:
+        """PRESENT where something lies at the target, by a request of ours or somebody else's; its content decides."""
+        return CopyState.PRESENT if self._find(target) else None
+
+    def _find(self, target: S3Uri) -> dict[str, Any] | None:
+        try:
+            return _head(self._target, target)
+        except AccessError as error:
+            # Who may not list gets this answer also where nothing is. The write is on the condition that nothing is.
+            if error.code not in ("OBJECT_NOT_FOUND", "ACCESS_DENIED"):
+                raise
+            return None
 
     def _is_same(
         self,

@@ -12,16 +12,17 @@ from include.custom_labels.codes import Code
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerSummary
-from include.custom_labels.locations import S3Uri
 from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
-from include.object_store.snapshots import DatasetType, nearest_snapshot
-from include.object_store.tables import read_ledger, write_ledger
+from include.object_store.registered_snapshot import nearest_whole_snapshot
+from include.object_store.snapshots import DatasetType
+from include.object_store.tables import write_ledger
 from include.pipelines.manifests import check_faults
 from include.pipelines.requests import SplitRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.shards import pages_of
+from include.pipelines.side_changes import run_of_type, write_arriving_work
 from include.pipelines.steps import step
 from include.rekognition.errors import translated_errors
 
@@ -66,15 +67,9 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
         if sides.count(side):
             pages = ledger_of(side, pages_of(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
-            divided[dataset_type] = [
-                {
-                    "shard": 0,
-                    "bucket": bucket,
-                    "ledger": str(stored.uri),
-                    "is_divided": True,
-                    "findings": _findings(report),
-                }
-            ]
+            shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
+            work = write_arriving_work(import_run, dataset_type, shard) if request.register else ""
+            divided[dataset_type] = [shard | {"arriving_work": work, "findings": _findings(report)}]
         log.info("The %s dataset gets %s images.", dataset_type, f"{sides.count(side):,}")
     return divided
 
@@ -101,8 +96,7 @@ def choose_dataset(run: dict[str, Any], dataset_type: str, chosen: dict[str, Any
     what was done, and the next run can go by it.
     """
     import_run = ImportRun.from_json(run)
-    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type, **(chosen or {}))
-    return msgspec.structs.replace(import_run, request=request, slug=f"{import_run.slug}-{dataset_type}").to_json()
+    return run_of_type(import_run, dataset_type, **(chosen or {})).to_json()
 
 
 def _content_sides(
@@ -112,9 +106,9 @@ def _content_sides(
     for dataset_type in DATASET_TYPES:
         folder = run.workspace.dataset(request.project, dataset_type)
         # Only earlier ones: a backfill that is repeated sees what it saw the first time.
-        if summary := nearest_snapshot(run.s3, folder, run.as_of):
-            for page in read_ledger(run.s3, S3Uri.parse(summary.ledger)):
-                previous.add(_SIDES[dataset_type], str(summary.details.get("bucket", bucket)), page)
+        if snapshot := nearest_whole_snapshot(run.s3, folder, run.as_of):
+            for page in snapshot.ledger_pages():
+                previous.add(_SIDES[dataset_type], str(snapshot.summary.details.get("bucket", bucket)), page)
     rules = SplitRules(
         prefix=request.folder_prefix,
         test_share=request.test_share,

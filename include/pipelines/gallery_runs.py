@@ -8,6 +8,7 @@ through the same Airflow SDK as a task does, straight from secrets backends and 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+from airflow.sdk import Variable
 from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import select
@@ -24,7 +26,7 @@ from include.custom_labels.diff import DIFFERENCES, SnapshotDiff
 from include.custom_labels.risks import RiskFinding
 from include.gallery.addresses import SampleAddress
 from include.gallery.messages import HeldChange, HeldImage, Risk, RunDataset, RunPage
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetType
 from include.object_store.streams import read_bytes
@@ -32,8 +34,8 @@ from include.pipelines.gate_tasks import APPROVE, CHECK_GATE, QUESTION_KEY
 from include.pipelines.gates import GATE_KEY, Gate
 from include.pipelines.import_tasks import PUBLISH
 from include.pipelines.registration import Plan
-from include.pipelines.registration_group import PLAN, RECONCILE
-from include.pipelines.runs import ImportRun
+from include.pipelines.registration_tasks import PLAN, REGISTER
+from include.pipelines.runs import AIRFLOW_ID_VARIABLE, ImportRun
 from include.pipelines.snapshot_report import SampleImage
 
 FIRST_TASK: Final = "validate_request"
@@ -65,8 +67,23 @@ class AirflowRuns:
         return found and found[0]
 
     def has_ended(self, holder: Holder) -> bool:
-        """Whether Airflow knows the run and that it has ended; False for one of another Airflow."""
-        return run_state(holder.dag_id, holder.run_id) in _ENDED
+        """Whether the run is known to have ended; one that this Airflow does not know any more was deleted.
+
+        False for a run of another Airflow, and for a save, which is no run: their leases end by time.
+        """
+        state = run_state(holder.dag_id, holder.run_id)
+        if state is None:
+            # Without an id, no run of this Airflow has ever held a lease.
+            return holder.airflow != "" and holder.airflow == Variable.get(AIRFLOW_ID_VARIABLE, default="")
+        return state in _ENDED
+
+    def started_at(self, holder: Holder) -> datetime | None:
+        """When the run started; None where this Airflow does not know it, or it has not started."""
+        with create_session() as session:
+            found: datetime | None = session.scalar(
+                select(DagRun.start_date).where(DagRun.dag_id == holder.dag_id, DagRun.run_id == holder.run_id)
+            )
+        return found
 
     def describe(self, dag_id: str, run_id: str) -> RunPage | None:
         """What the run changed, or would change, as far as it has come; None where there is no such run."""
@@ -90,7 +107,7 @@ class AirflowRuns:
         )
 
 
-_TASKS: Final = (PLAN, CHECK_GATE, RECONCILE, PUBLISH)
+_TASKS: Final = (PLAN, CHECK_GATE, REGISTER, PUBLISH)
 
 
 def run_state(dag_id: str, run_id: str) -> str | None:
@@ -137,7 +154,7 @@ def _dataset(
     def of(task: str, key: str = XCOM_RETURN_KEY) -> Any:
         return left.get((f"{dataset_type}.{task}", key))
 
-    reconciled = of(RECONCILE) or {}
+    reconciled = of(REGISTER) or {}
     decided = reconciled.get("plan") or of(PLAN)
     plan = msgspec.convert(decided, Plan) if decided else None
     found = of(CHECK_GATE, GATE_KEY)

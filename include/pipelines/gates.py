@@ -16,8 +16,8 @@ from include.custom_labels.locations import S3Uri
 from include.custom_labels.risks import BaseState, ProposedState, Risk, RiskFinding, find_risks
 from include.custom_labels.sides import content_digest, identity_digest
 from include.custom_labels.split_report import SplitReport
-from include.object_store.snapshot_contents import read_snapshot
-from include.object_store.snapshots import DatasetType, SnapshotSummary, nearest_snapshot, read_current, read_summary
+from include.object_store.registered_snapshot import RegisteredSnapshot, nearest_whole_snapshot, read_registered
+from include.object_store.snapshots import DatasetType, read_current
 from include.object_store.streams import read_chunks
 from include.object_store.tables import read_ledger, read_ledger_objects
 from include.pipelines.registration import WRITES, Plan
@@ -49,58 +49,65 @@ def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: Spli
     """Compare the manifest with the snapshot before it, and look for risks where the dataset would be changed."""
     if plan.action == "unchanged" and plan.entries < 0:
         # The same objects as in the registered snapshot, and nobody has touched the dataset.
-        current = plan.fingerprint.current
-        return Gate(base_snapshot_id=current.snapshot_id if current else "", split=split)
+        return Gate(base_snapshot_id=plan.base_snapshot_id, split=split)
     base = _base(run, plan)
     diff = diff_snapshots(
-        read_snapshot(run.s3, run.dataset.snapshot(base.snapshot_id)) if base else Snapshot(manifest=(), objects=()),
+        base.contents() if base else Snapshot(manifest=(), objects=()),
         Snapshot(
             manifest=read_chunks(run.s3, S3Uri.parse(built["manifest"])),
             objects=read_ledger_objects(run.s3, S3Uri.parse(built["ledger"])),
         ),
     )
-    risks = find_risks(_state(run, built, plan, base, diff, split), _accepted(run)) if plan.action in WRITES else []
-    return Gate(base_snapshot_id=base.snapshot_id if base else "", diff=diff, risks=risks, split=split)
+    risks = find_risks(_state(run, built, plan, diff, split), _accepted(run)) if plan.action in WRITES else []
+    return Gate(base_snapshot_id=base.summary.snapshot_id if base else "", diff=diff, risks=risks, split=split)
 
 
 def _accepted(run: ImportRun) -> list[Risk]:
     return [Risk(name) for name in run.request.accept_risks]
 
 
-def _base(run: ImportRun, plan: Plan) -> SnapshotSummary | None:
-    """The registered snapshot, or for a run that does not register, the one before it."""
+def _base(run: ImportRun, plan: Plan) -> RegisteredSnapshot | None:
+    """What the same import was last registered from, or for a run that does not register, the snapshot before it."""
     if plan.action in ("build_only", "superseded"):
-        return nearest_snapshot(run.s3, run.dataset, run.as_of)
+        return nearest_whole_snapshot(run.s3, run.dataset, run.as_of)
     current = plan.fingerprint.current
-    return read_summary(run.s3, run.dataset, current.snapshot_id) if current else None
+    if current is None or plan.origin not in current.bases:
+        return None
+    return read_registered(run.s3, run.dataset, current, current.bases[plan.origin])
 
 
 def _state(
-    run: ImportRun,
-    built: Mapping[str, Any],
-    plan: Plan,
-    base: SnapshotSummary | None,
-    diff: SnapshotDiff,
-    split: SplitReport | None,
+    run: ImportRun, built: Mapping[str, Any], plan: Plan, diff: SnapshotDiff, split: SplitReport | None
 ) -> ProposedState:
     leaked, samples = _leakage(run, built, split)
+    merged = plan.merged
+    if merged is None:
+        raise ValueError("a plan that writes has merged")
+    current = plan.fingerprint.current
     return ProposedState(
         dataset_type=run.dataset_type,
         region=run.region,
         images=plan.entries,
-        size_bytes=plan.size_bytes,
-        images_per_label={label: count.after for label, count in diff.labels.items() if count.after},
+        size_bytes=merged.size_bytes,
+        images_per_label=merged.labels,
         images_seen=built["images"],
         at_fault=built["at_fault"],
         fault_samples=built["fault_samples"],
-        base=BaseState(
-            images=diff.images_before, labels=[label for label, count in diff.labels.items() if count.before]
-        )
-        if base
+        # The dataset itself is what is compared: labels of entries that stay have not vanished.
+        base=BaseState(images=diff.images_before, labels=list(merged.labels_before))
+        if current and plan.dataset_arn
         else None,
+        gone_dataset=current.dataset_arn if current and not plan.dataset_arn else "",
         max_removed_percent=run.request.max_removed_percent,
-        removed=plan.removed,
-        removed_samples=plan.removed_samples,
+        removed=merged.removed.count,
+        removed_samples=merged.removed.samples,
+        moved=merged.moved,
+        work_removed=merged.work_removed.count,
+        work_removed_samples=merged.work_removed.samples,
+        work_overwritten=merged.work_overwritten.count,
+        work_overwritten_samples=merged.work_overwritten.samples,
+        new_content=merged.work_on_new_bytes.count,
+        new_content_samples=merged.work_on_new_bytes.samples,
         other_labels=_other_labels(run, split),
         leaked=leaked,
         leaked_samples=samples,

@@ -62,7 +62,7 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
     """
     import_run = ImportRun.from_json(run)
     request = _request(import_run)
-    annotations = request.annotations or _output_of_job(request)
+    annotations = request.annotations or output_of_job(request)
     source = _source(import_run, request)
     progress = Progress("annotated images read")
     # Only manifests are copied to the folder of the images: in the other formats they lie there already.
@@ -170,7 +170,7 @@ def _source(run: ImportRun, request: GroundTruthRequest) -> S3Session:
     return s3_session(request.source_conn_id)
 
 
-def _output_of_job(request: GroundTruthRequest) -> S3Uri:
+def output_of_job(request: GroundTruthRequest) -> S3Uri:
     """The output manifest of the labeling job.
 
     :raises RequestError: LABELING_JOB_NOT_FOUND, LABELING_JOB_NOT_COMPLETED

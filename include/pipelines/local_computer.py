@@ -30,8 +30,8 @@ from include.custom_labels.local_files import (
 )
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.manifest import decode_line
+from include.object_store.registered_snapshot import read_registered
 from include.object_store.snapshots import read_current, read_summary
-from include.object_store.tables import read_ledger
 from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, send_batches, write_files
 from include.pipelines.access import AccessCheck, raise_on_failure
 from include.pipelines.refusals import refuse
@@ -249,5 +249,5 @@ def _carried(run: ImportRun) -> Iterator[LedgerRow]:
     current = read_current(run.s3, run.dataset)
     if current is None or current[0].dataset_arn != _dataset_arn(run):
         return
-    for page in read_ledger(run.s3, run.dataset.snapshot(current[0].snapshot_id).ledger):
+    for page in read_registered(run.s3, run.dataset, current[0]).ledger_pages():
         yield from carried_page(page)

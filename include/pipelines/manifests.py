@@ -24,6 +24,8 @@ from include.object_store.tables import read_ledger
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
 
+_SEEN = IN_MANIFEST | AT_FAULT
+
 log = logging.getLogger(__name__)
 
 
@@ -69,6 +71,9 @@ def build_manifest(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) 
         "objects_sha256": objects.hexdigest(),
         "ledger": str(ledger),
         "lines": summary.in_manifest,
+        "images_per_label": dict(summary.images_per_label),
+        "is_divided": bool(shards[0].get("is_divided")),
+        "arriving_work": shards[0].get("arriving_work", ""),
         "labelled": summary.states[State.LABELLED],
         "images": summary.images,
         "at_fault": summary.at_fault,
@@ -84,9 +89,9 @@ def fault_samples(summary: LedgerSummary) -> list[str]:
 
 
 def _objects(page: LedgerPage) -> bytes:
-    """What tells whether the images of a page, or their bytes, are others."""
+    """What tells whether the images of a page, or their bytes, are others; of images at fault, too."""
     rows = zip(page.states, page.objects.keys, page.objects.etags, page.objects.sizes, strict=True)
-    return "".join(f"{key}\0{etag}\0{size}\n" for state, key, etag, size in rows if state in IN_MANIFEST).encode()
+    return "".join(f"{key}\0{etag}\0{size}\n" for state, key, etag, size in rows if state in _SEEN).encode()
 
 
 def check_faults(summary: LedgerSummary, ledger: Callable[[], str], parameters: Collection[str]) -> None:

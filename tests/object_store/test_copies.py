@@ -275,6 +275,8 @@ def test_a_source_that_changes_meanwhile() -> None:
         ("head_object", head("0" * 32)),
         ("head_object", refusal("404", 404)),
         ("copy_object", refusal("PreconditionFailed", 412)),
+        # The target is looked at: nothing is there, so it is the source that is another one.
+        ("head_object", refusal("404", 404)),
         ("get_object", refusal("PreconditionFailed", 412)),
     )
     assert (outcome.state, outcome.code) == (CopyState.FAILED, "OBJECT_CHANGED")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import msgspec
@@ -13,7 +13,9 @@ import pytest
 
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation
+from include.custom_labels.risks import Risk
 from include.pipelines.requests import PastNeeds, S3FolderRequest, form, is_past_run, run_as_of, run_slug
+from include.pipelines.requests.base import RiskName
 from include.pipelines.runs import ImportRun
 
 
@@ -198,3 +200,7 @@ def test_where_old_versions_go(history_folder: str | None, workspace: str, expec
 
 def test_a_run_id_becomes_one_folder_name() -> None:
     assert run_slug("manual__2026-11-22T22:26:24+00:00_x/y ü") == "manual__2026-11-22T22-26-24-00-00_x-y-"
+
+
+def test_every_risk_can_be_accepted() -> None:
+    assert get_args(RiskName) == tuple(map(str, Risk))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -62,6 +63,20 @@ def test_batching_continues_where_it_was_left(lines: list[bytes], size: int) -> 
     batches = list(entry_batches(source, max_batch_size_bytes=size))
     for position, batch in enumerate(batches):
         rest = list(entry_batches(source, start=batch.end, max_batch_size_bytes=size))
+        assert rest == batches[position + 1 :]
+
+
+@given(lines=lines.filter(bool), size=st.integers(14, 60), data=st.data())
+def test_batches_end_where_they_are_told_to(lines: list[bytes], size: int, data: st.DataObject) -> None:
+    content = b"".join(line + b"\n" for line in lines)
+    line_ends = list(accumulate(len(line) + 1 for line in lines))
+    ends = sorted(data.draw(st.sets(st.sampled_from(line_ends))))
+    batches = list(entry_batches(InlineEntries(content), max_batch_size_bytes=size, ends=ends))
+    assert all(len(batch.body) <= size for batch in batches)
+    assert b"".join(batch.body for batch in batches).replace(b"\n", b"") == b"".join(lines)
+    assert not any(batch.end - len(batch.body) < end < batch.end for batch in batches for end in ends)
+    for position, batch in enumerate(batches):
+        rest = list(entry_batches(InlineEntries(content), start=batch.end, max_batch_size_bytes=size, ends=ends))
         assert rest == batches[position + 1 :]
 
 

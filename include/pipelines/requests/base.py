@@ -30,7 +30,11 @@ DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "Thi
 OneType = Literal["train", "test"]
 
 RiskName = Literal[
+    "REGISTERED_DATASET_GONE",
     "REMOVED_SHARE",
+    "WORK_REMOVED",
+    "WORK_OVERWRITTEN",
+    "BOXES_ON_NEW_CONTENT",
     "NEW_LABELS",
     "VANISHED_LABELS",
     "LOOKALIKE_LABELS",
@@ -246,16 +250,6 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def dataset_types(self) -> tuple[OneType, ...]:
         """The types of dataset that are asked for."""
         return (self.dataset_type,)
-
-    @property
-    def scope(self) -> str | None:
-        """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
-        return None
-
-    @property
-    def origin(self) -> str:
-        """Names what is imported; an image of an earlier snapshot of the same origin may be removed. Empty: never."""
-        return ""
 
     @property
     def images_folder(self) -> S3FolderLocation | None:

@@ -130,10 +130,6 @@ class ExistingDatasetRequest(
         return True
 
     @property
-    def origin(self) -> str:
-        return f"{self.source_dataset} by {self.source_conn_id}"
-
-    @property
     def name(self) -> SourceName:
         return SourceName.parse(self.source_dataset)
 

@@ -155,10 +155,6 @@ class GroundTruthRequest(
         return self.root
 
     @property
-    def origin(self) -> str:
-        return self.manifest or f"labeling job {self.labeling_job}"
-
-    @property
     def is_elsewhere(self) -> bool:
         """Whether another connection than the dataset's reads the annotations and their images."""
         return self.source_aws_conn_id not in (None, self.aws_conn_id)

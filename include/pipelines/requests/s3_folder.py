@@ -115,10 +115,6 @@ class S3FolderRequest(
         return self.location
 
     @property
-    def scope(self) -> str:
-        return str(self.location)
-
-    @property
     def folder_prefix(self) -> str:
         return self.location.prefix
 

@@ -1,0 +1,385 @@
+"""The truth that histories are judged by: what the bucket holds, what people did, what the dataset has to hold.
+
+Written from docs/refreshes.md and not from the code. Where the rules leave a choice, such as which of two equal images
+has moved, several outcomes are *accepted*; what then became of it is taken over from the dataset.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tests.chaos.contents import Said, says
+
+PERSON = "a person"
+EITHER = "a person or an import"
+"""A line that a person made and an import has since sent as its own."""
+
+Accepted = frozenset[Said | None]
+"""What an entry may say after a run; None for no entry."""
+
+MAX_FAULTY_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An object of the bucket.
+
+    :ivar size: width and height; None for what is no image
+    :ivar last_modified: UTC as ``YYYY-MM-DDTHH:MM:SS``
+    """
+
+    etag: str
+    size: tuple[int, int] | None
+    last_modified: str = ""
+
+
+Listing = Mapping[str, Listed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """What a run is asked for.
+
+    :ivar origin: what is imported; names a folder of the bucket
+    :ivar folder: prefix of its images, with a slash at the end
+    :ivar lists_folder: whether all that lies in the folder is the import's, as for an S3 folder; else only images that
+        it has brought are
+    :ivar exclude: child folders that are left out
+    :ivar as_of: UTC as ``YYYY-MM-DDTHH:MM:SS``
+    """
+
+    origin: str
+    folder: str
+    lists_folder: bool = True
+    human_edits: Literal["keep", "overwrite"] = "keep"
+    removals: Literal["replace", "hold"] = "replace"
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    exclude: frozenset[str] = frozenset()
+    automatic_labeling: bool = True
+    register: bool = True
+    run_type: Literal["manual", "scheduled"] = "manual"
+    as_of: str = ""
+
+    def label_folder(self, key: str) -> str:
+        """The first folder below the import's; empty where the image lies in none."""
+        head, slash, _ = key.removeprefix(self.folder).partition("/")
+        return head if slash else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What an import finds.
+
+    :ivar images: what it says of each image
+    :ivar unsettled: images of which it cannot say anything now, so that their entries stay as they are
+    :ivar listed: all objects of its folder
+    """
+
+    images: Mapping[str, Said]
+    unsettled: Collection[str]
+    listed: Listing
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a run has to fail: no image, or too many that cannot be read."""
+        faulty = sum(self.listed[key].size is None for key in self.unsettled)
+        return not self.images or faulty > MAX_FAULTY_SHARE * (faulty + len(self.images))
+
+
+def find_source(asked: Import, bucket: Listing) -> Source:
+    """The folder rule: an image's label is the first folder below the import's folder."""
+    listed = {key: found for key, found in bucket.items() if key.startswith(asked.folder)}
+    images: dict[str, Said] = {}
+    unsettled: set[str] = set()
+    for key, found in listed.items():
+        folder = asked.label_folder(key)
+        if folder in asked.exclude:
+            continue
+        if found.size is None or (asked.lists_folder and found.last_modified > asked.as_of):
+            unsettled.add(key)
+            continue
+        label = asked.aliases.get(folder, folder)
+        images[key] = says(label) if folder and asked.automatic_labeling else Said()
+    return Source(images=images, unsettled=unsettled, listed=listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the dataset.
+
+    :ivar by: `PERSON`, `EITHER`, or the origin whose run sent it
+    """
+
+    said: Said
+    by: str
+
+
+@dataclass(slots=True)
+class Brought:
+    """What one origin's runs have done.
+
+    :ivar contents: ETag of each image that the last green run had in its manifest, or held
+    :ivar sent: what it last sent for an image
+    :ivar maybe: what runs that did not end well may have sent since
+    """
+
+    contents: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, Said] = field(default_factory=dict)
+    maybe: dict[str, set[Said]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a run may leave, by key; what it does not name stays as it is.
+
+    :ivar moved: where a person's work on an image may have come from: keys that the image lay under before
+    """
+
+    accepted: Mapping[str, Accepted]
+    moved: Mapping[str, Collection[str]]
+
+
+class Truth:
+    """What one dataset has to hold.
+
+    :ivar entries: its entries; between a deletion and the creation that follows, those that have to come back
+    :ivar aside: people's work on images that the dataset does not hold any more, by key
+    :ivar kept: people's entries that a green run has seen, so that they outlive a deletion of the dataset by hand
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.aside: dict[str, Said] = {}
+        self.kept: dict[str, Said] = {}
+        self._origins: dict[str, Brought] = {}
+
+    def brought(self, origin: str) -> Brought:
+        return self._origins.setdefault(origin, Brought())
+
+    @property
+    def work(self) -> dict[str, Said]:
+        """People's work, which must not be lost."""
+        return self.aside | {key: entry.said for key, entry in self.entries.items() if entry.by == PERSON}
+
+    # What people do
+
+    def edit(self, key: str, said: Said) -> None:
+        """A person's entry, as the dataset holds it afterwards."""
+        before = self.entries.get(key)
+        if before is None or before.said != said:
+            self.entries[key] = Entry(said, PERSON)
+            # Someone who labels an image again has decided what becomes of what was there.
+            self.aside.pop(key, None)
+
+    def delete(self, exported: Mapping[str, Said]) -> None:
+        """A person deletes the dataset.
+
+        :param exported: entries that an unfinished replacement has kept
+        """
+        for key, entry in list(self.entries.items()):
+            if exported.get(key) == entry.said:
+                continue
+            del self.entries[key]
+            if entry.by == PERSON and self.kept.get(key) == entry.said:
+                self.aside[key] = entry.said
+
+    # What runs do
+
+    def expect(self, asked: Import, source: Source) -> Expectation:
+        """What a green run leaves."""
+        if not asked.register:
+            return Expectation(accepted={}, moved={})
+        sure, maybe = self._moves(asked, source)
+        accepted: dict[str, Accepted] = {}
+        for key, ours in source.images.items():
+            if key in self.entries:
+                accepted[key] = self._present(asked, source.listed[key], key, ours)
+            else:
+                accepted[key] = self._absent(asked, source.listed[key], key, ours, sure.get(key), maybe.get(key, ()))
+        for key, entry in self.entries.items():
+            if key not in source.images:
+                accepted[key] = self._gone(asked, source, key, entry)
+        moved = {key: [sure[key]] if key in sure else maybe.get(key, []) for key in source.images}
+        return Expectation(accepted=accepted, moved={key: olds for key, olds in moved.items() if olds})
+
+    def _present(self, asked: Import, image: Listed, key: str, ours: Said) -> Accepted:
+        entry = self.entries[key]
+        whose = self._whose(asked.origin, key)
+        if entry.said == ours or whose == asked.origin or asked.human_edits == "overwrite":
+            return frozenset([ours])
+        stays: Accepted = frozenset([entry.said])
+        if _misfits(entry.said, image):
+            stays = frozenset([None]) if asked.removals == "replace" else stays
+        return stays | {ours} if whose == EITHER else stays
+
+    def _absent(
+        self, asked: Import, image: Listed, key: str, ours: Said, moved_from: str | None, maybe: Iterable[str]
+    ) -> Accepted:
+        aside = self.aside.get(key)
+        found = [self._work_at(old) for old in maybe]
+        if asked.human_edits == "overwrite":
+            sure = self._work_at(moved_from) if moved_from else None
+            return frozenset([ours, *filter(None, [aside, sure, *found])])
+        if moved_from:
+            work = self._work_at(moved_from)
+            return frozenset([work, aside] if aside else [work])
+        if aside:
+            return frozenset([None if _misfits(aside, image) else aside, *found])
+        return frozenset([ours, *found])
+
+    def _gone(self, asked: Import, source: Source, key: str, entry: Entry) -> Accepted:
+        stays: Accepted = frozenset([entry.said])
+        removed: Accepted = frozenset([None])
+        if key in source.unsettled or (asked.lists_folder and not key.startswith(asked.folder)):
+            return stays
+        if not asked.lists_folder and key not in self.brought(asked.origin).contents:
+            # A run that did not end well may have brought it.
+            return stays | removed if entry.by in (asked.origin, EITHER) and asked.removals == "replace" else stays
+        return stays if asked.removals == "hold" else removed
+
+    def _whose(self, origin: str, key: str) -> str:
+        entry, brought = self.entries[key], self.brought(origin)
+        if entry.by == PERSON and entry.said in {brought.sent.get(key), *brought.maybe.get(key, ())}:
+            return EITHER
+        return entry.by
+
+    def _work_at(self, key: str) -> Said | None:
+        entry = self.entries.get(key)
+        return entry.said if entry is not None else self.aside.get(key)
+
+    def _moves(self, asked: Import, source: Source) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """Where new images with people's work have lain: for sure, and possibly.
+
+        It is sure where an image of the last green run is gone from its key and lies under a new one, and no other
+        image there was or is has these bytes.
+        """
+        before = self.brought(asked.origin).contents
+        gone: dict[str, list[str]] = {}
+        for key, etag in before.items():
+            if key not in source.images:
+                gone.setdefault(etag, []).append(key)
+        new: dict[str, list[str]] = {}
+        for key in source.images:
+            if key not in self.entries:
+                new.setdefault(source.listed[key].etag, []).append(key)
+        were, are = Counter(before.values()), Counter(found.etag for found in source.listed.values())
+        sure: dict[str, str] = {}
+        maybe: dict[str, list[str]] = {}
+        for etag, olds in gone.items():
+            olds = [key for key in olds if self._has_work(asked.origin, key)]
+            for key in new.get(etag, []):
+                is_sure = len(olds) == 1 and were[etag] == are[etag] == 1 and olds[0] in self.entries
+                # What lies under its old key still, damaged or left out, has not moved.
+                if is_sure and olds[0] not in source.listed and self._whose(asked.origin, olds[0]) == PERSON:
+                    sure[key] = olds[0]
+                elif olds:
+                    maybe[key] = olds
+        return sure, maybe
+
+    def _has_work(self, origin: str, key: str) -> bool:
+        return key in self.aside or (key in self.entries and self._whose(origin, key) in (PERSON, EITHER))
+
+    def settle(
+        self, asked: Import, source: Source, expected: Expectation, actual: Mapping[str, Said], *, is_new: bool
+    ) -> dict[str, Said]:
+        """Take over what a green run has left, once it was found to be accepted.
+
+        :param is_new: whether the dataset was created by the run, so that every line was sent
+        :returns: people's work that gave way to `human_edits: overwrite`
+        """
+        if not asked.register:
+            return {}
+        before, brought = self.work, self.brought(asked.origin)
+        overwritten: dict[str, Said] = {}
+        for key in {*self.entries, *expected.accepted}:
+            entry, said, ours = self.entries.get(key), actual.get(key), source.images.get(key)
+            if said is None:
+                if entry is not None and self._whose(asked.origin, key) == PERSON:
+                    self.aside[key] = entry.said
+                self.entries.pop(key, None)
+                continue
+            if entry is not None and said == entry.said:
+                if is_new and said == ours and entry.by == PERSON:
+                    self.entries[key] = Entry(said, EITHER)
+            elif said == ours:
+                self.entries[key] = Entry(said, asked.origin)
+                brought.sent[key] = said
+                if key in before and asked.human_edits == "overwrite":
+                    overwritten[key] = before[key]
+            else:
+                self.entries[key] = Entry(said, PERSON)
+            self.aside.pop(key, None)
+        self._follow_moves(expected, actual, before)
+        held = {key: etag for key, etag in brought.contents.items() if key in self.entries}
+        brought.contents = held | {key: source.listed[key].etag for key in source.images}
+        brought.maybe.clear()
+        for key in brought.contents:
+            self.kept.pop(key, None)
+            entry = self.entries.get(key)
+            # Of an image that could not be read, the ledger has another thing to say.
+            if entry is not None and entry.by == PERSON and key not in source.unsettled:
+                self.kept[key] = entry.said
+        return overwritten
+
+    def _follow_moves(self, expected: Expectation, actual: Mapping[str, Said], work: Mapping[str, Said]) -> None:
+        """Work that lies at an image's new place is not missed at the old one."""
+        for new, olds in expected.moved.items():
+            for old in olds:
+                if old in work and actual.get(new) == work[old] and old not in actual:
+                    self.aside.pop(old, None)
+                    self.entries.pop(old, None)
+
+    def observe(
+        self,
+        asked: Import,
+        source: Source,
+        expected: Expectation,
+        actual: Mapping[str, Said],
+        exported: Mapping[str, Said],
+    ) -> None:
+        """Take over what a run has left that is still under way, or has not ended well.
+
+        :param exported: entries that the journal names, which have to come back
+        """
+        if not asked.register:
+            return
+        before, brought = self.work, self.brought(asked.origin)
+        for key, ours in source.images.items():
+            brought.maybe.setdefault(key, set()).add(ours)
+        for key in {*self.entries, *expected.accepted}:
+            entry, said = self.entries.get(key), actual.get(key)
+            if said is None:
+                # A person's is looked for elsewhere until it is found to be in the dataset, or aside.
+                if entry is not None and entry.by != PERSON and key not in exported:
+                    del self.entries[key]
+            elif (entry is None or entry.said != said) and said in expected.accepted.get(key, ()):
+                self.entries[key] = Entry(said, asked.origin if said == source.images.get(key) else PERSON)
+        self._follow_moves(expected, actual, before)
+
+    def accepts(self, key: str, said: Said | None, expectations: Iterable[Expectation] = ()) -> bool:
+        """Whether an entry may say this while runs are under way, or have ended badly."""
+        entry = self.entries.get(key)
+        accepted = {entry.said if entry is not None else None}
+        for expected in expectations:
+            accepted |= expected.accepted.get(key, frozenset())
+        return said in accepted
+
+
+def _misfits(said: Said, image: Listed) -> bool:
+    return bool(said.boxes) and said.drawn_on != image.size
+
+
+def differences(
+    truth: Truth, expected: Expectation, actual: Mapping[str, Said]
+) -> list[tuple[str, Accepted, Said | None]]:
+    """Keys whose entries are not what a green run has to leave: key, what is accepted, and what is there."""
+    wrong: list[tuple[str, Accepted, Said | None]] = []
+    for key in sorted({*truth.entries, *expected.accepted, *actual}):
+        entry = truth.entries.get(key)
+        accepted = expected.accepted.get(key, frozenset([entry.said if entry is not None else None]))
+        if actual.get(key) not in accepted:
+            wrong.append((key, accepted, actual.get(key)))
+    return wrong
