@@ -68,9 +68,8 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
             pages = ledger_of(side, pages_of(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
             shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
-            shard |= {"findings": _findings(report)}
             work = write_arriving_work(import_run, dataset_type, shard) if request.register else ""
-            divided[dataset_type] = [shard | {"arriving_work": work}]
+            divided[dataset_type] = [shard | {"arriving_work": work, "findings": _findings(report)}]
         log.info("The %s dataset gets %s images.", dataset_type, f"{sides.count(side):,}")
     return divided
 
