@@ -56,6 +56,7 @@ class Running:
     :ivar ended: what the crew said of its end
     :ivar meanwhile: what happens when a trap holds a request
     :ivar held: the request
+    :ivar overtaken_at: when another run registered the dataset while this one was under way, as `current.json` says
     """
 
     asked: Import
@@ -67,6 +68,7 @@ class Running:
     ended: dict[str, Any] | None = None
     saves: list[PendingSave] = field(default_factory=list)
     held: Asked | None = None
+    overtaken_at: str = ""
     arn_before: str = ""
     registered_before: str = ""
 
@@ -391,6 +393,11 @@ class History:
             self._check_superseded(running, view.current)
             promises.ledger_partitions_the_listing(view.ledger(running.ended["snapshot_id"]), asked, source)
             may_change = may_change and asked.register and running.ended["action"] != "superseded"
+            if running.ended["action"] == "unchanged" and running.overtaken_at:
+                # It found everything as it was before the other run, and has nothing to say of what that one did.
+                may_change = False
+                if view.current["registered_at"] != running.overtaken_at:
+                    raise BrokenPromiseError("an overtaken run changes nothing", f"{running.run_id} is registered")
         if running.is_green and running.ended is not None and may_change and not is_deleted:
             if source.is_refused:
                 raise BrokenPromiseError("a run without usable images fails", f"{running.run_id} is green")
@@ -401,6 +408,8 @@ class History:
             overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new)
             promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
             self._check_announced(actual, is_alone=running.meanwhile is None)
+            for other in self.under_way:
+                other.overtaken_at = view.current["registered_at"] if other is not running else other.overtaken_at
         else:
             self._check_unfinished(running, expected, actual, view.export, may_change=may_change)
             if may_change:
