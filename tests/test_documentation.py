@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.fixtures.debian_packages import PACKAGE_OF_COMMAND
+from tests.fixtures.pictures import is_blank
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text()
@@ -158,6 +159,23 @@ def test_local_links_and_named_files_exist(page: str) -> None:
     assert {link for link in links if not (folder / link).exists()} == set()
     named = set(re.findall(r"`((?:docs|include|tests|dags|demo|bench|scripts)/[\w./-]+)`", text))
     assert {name for name in named if not (PROJECT / name).exists()} == set()
+
+
+PICTURES = sorted((PROJECT / "docs" / "images").glob("*.png"))
+
+
+def test_no_picture_is_blank() -> None:
+    assert [picture.name for picture in PICTURES if is_blank(picture.read_bytes())] == []
+
+
+def test_every_picture_is_shown_and_taken_by_an_end_to_end_test() -> None:
+    """`make pictures` takes them again, and none in another way: only what takes them refuses blank ones."""
+    names = {picture.stem for picture in PICTURES}
+    pages = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]
+    assert {name for page in pages for name in re.findall(r"images/([\w-]+)\.png", page.read_text())} == names
+    tests = {path: path.read_text() for path in sources("tests")}
+    assert {name for text in tests.values() for name in re.findall(r'pictures\.take\("([\w-]+)"', text)} == names
+    assert [path.name for path, text in tests.items() if ".screen" + "shot(" in text] == ["pictures.py"]
 
 
 def test_every_requirement_says_why_it_is_there() -> None:
