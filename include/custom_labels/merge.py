@@ -131,9 +131,13 @@ class PendingDigest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherImport:
-    """An image that another import has brought to the same dataset."""
+    """An image that another import has brought to the same dataset.
+
+    :ivar sent: digest of what that import has last sent for it
+    """
 
     identity: str
+    sent: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +233,7 @@ class _Image:
     theirs: list[TheirEntry] = field(default_factory=list)
     base: BaseImage | None = None
     sent: set[bytes] = field(default_factory=set)
-    is_of_others: bool = False
+    sent_by_others: set[bytes] = field(default_factory=set)
 
     def add(self, version: Version) -> None:
         match version:
@@ -244,7 +248,7 @@ class _Image:
             case PendingDigest():
                 self.sent.add(version.content)
             case OtherImport():
-                self.is_of_others = True
+                self.sent_by_others.add(version.sent)
 
     def merged(self, policy: MergePolicy) -> Iterator[MergedImage]:
         if self.ours is None:
@@ -327,9 +331,9 @@ class _Image:
             if line is not None
         )
         work = entry.line if self._is_work(theirs) and not is_said else None
-        if not entry.is_present and work is None and not (is_moved and self.is_of_others):
+        if not entry.is_present and work is None and not (is_moved and self.sent_by_others):
             return
-        if is_moved and self.is_of_others:
+        if is_moved and self.sent_by_others:
             outcome, keep = Outcome.OTHER, True
         elif (is_withheld or policy.removals == "hold") and entry.is_present:
             outcome, keep = (Outcome.STALE if is_told_of else Outcome.HELD), True
@@ -508,7 +512,7 @@ class _Image:
     def _may_remove(self) -> bool:
         """An import removes only what it brought, and what no other import has brought as well."""
         was_brought = bool(self.sent) or (self.base is not None and self.base.was_at_source)
-        return was_brought and not self.is_of_others
+        return was_brought and not self.sent_by_others
 
     def _memory(self, work: bytes, outcome: Outcome) -> MergedImage:
         """Work that is remembered, and of which the dataset holds nothing."""

@@ -391,7 +391,7 @@ def other_imports(run: ImportRun, current: CurrentSnapshot | None, origin: str) 
 def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
     for name, row in base_rows(base):
         if row.sent is not None and row.state is not State.REMOVED:
-            yield OtherImport(identity=name)
+            yield OtherImport(identity=name, sent=row.sent)
 
 
 def pending_digests(run: ImportRun, journal: Journal) -> Iterator[PendingDigest]:

@@ -109,7 +109,7 @@ def pending(data: bytes) -> PendingDigest:
     return PendingDigest(identity=IDENTITY, content=digest(data))
 
 
-OTHERS = OtherImport(identity=IDENTITY)
+OTHERS = OtherImport(identity=IDENTITY, sent=bytes(16))
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ def worlds(draw: st.DrawFn) -> World:
             PendingDigest(identity=named(key), content=digest(written(content, key)))
             for key, content in sorted(pending)
         ],
-        others=[OtherImport(identity=named(key)) for key in sorted(draw(st.sets(keys)))],
+        others=[OtherImport(identity=named(key), sent=bytes(16)) for key in sorted(draw(st.sets(keys)))],
     )
 
 
