@@ -15,7 +15,7 @@ RUN mkdir -p /gallery/web/dist \
 
 FROM ${AIRFLOW_IMAGE} AS airflow
 COPY requirements.txt /requirements.txt
-# The file is complete; pip, which would look, does not take celery's pin for one of celery[redis].
+# The file is complete, as CI checks (make test-install); looking for what packages ask for takes pip half a minute.
 RUN pip install --no-cache-dir --no-deps --require-hashes --requirement /requirements.txt
 COPY dags /opt/airflow/dags
 COPY plugins /opt/airflow/plugins

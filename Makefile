@@ -67,9 +67,17 @@ test: $(READY) $(WEB)/dist/index.html ## run every test; ARGS are pytest's, and 
 	@$(if $(ARGS),,$(NPM) run --silent test)
 	@$(RUN)/pytest $(ARGS)
 
+.PHONY: pictures
+pictures: $(READY) $(WEB)/dist/index.html ## take the pictures in docs/images again, with the end-to-end tests
+	@PICTURES="$(CURDIR)/docs/images" $(RUN)/pytest tests/e2e $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(READY) ## bring docker-compose.yaml up with a Docker engine, and import
 	@$(RUN)/pytest -m docker tests/deploy $(ARGS)
+
+.PHONY: test-install
+test-install: $(READY) ## install requirements.txt by plain pip into an empty environment
+	@scripts/plain_install "$(RUN)/python" requirements.txt
 
 .PHONY: chaos
 chaos: $(READY) ## play random histories of imports against a model (SECONDS=3600, SEED=… to replay one)
@@ -108,11 +116,8 @@ bench-full: $(READY) ## measure at full size, memory up to 3,000,000 keys includ
 
 .PHONY: bench-gate
 bench-gate: $(READY) ## fail when a ratio of CPU times is below its gate
-	@$(RUN)/python -m bench --gate --rounds 3
+	@$(RUN)/python -m bench --gate
 
 .PHONY: lock
 lock: $(READY) ## recompile requirements.txt and requirements-dev.txt (UPGRADE=1 takes newer releases)
-	@$(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
-		--custom-compile-command "make lock" requirements.in -o requirements.txt
-	@$(RUN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(if $(UPGRADE),--upgrade) \
-		--custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	@scripts/lock "$(RUN)/uv" $(if $(UPGRADE),--upgrade)

@@ -35,7 +35,7 @@ from PIL import Image
 from demo.settings import ACCESS_KEY, PROJECT_ROOT, REGION, SECRET_KEY
 from include.custom_labels.locations import S3FolderLocation
 from include.object_store import listing
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.pipelines import publication
 from include.pipelines.gates import check_gate

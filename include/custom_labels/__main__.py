@@ -36,6 +36,7 @@ _READ_BYTES = 1 << 18
 _OUTSIDE = ("outside", None, "OUTSIDE_LOCATION")
 _ERRORS_FOUND = 1
 _DIFFERENCES_FOUND = 1
+_DAMAGE_FOUND = 1
 _UNUSABLE = 2
 
 app = typer.Typer(
@@ -246,6 +247,53 @@ def _validated(file: str, validator: ManifestValidator) -> ValidationResult:
     except OSError as error:
         _stop(f"cannot read {file}: {error.strerror}")
     return validator.finish()
+
+
+@app.command()
+def rebuild_base(
+    workspace: Annotated[
+        S3FolderLocation,
+        typer.Argument(
+            help="What the Airflow Variable custom_labels_workspace names.", parser=_s3_folder, metavar="WORKSPACE"
+        ),
+    ],
+    project: Annotated[str, typer.Option(help="Project of the dataset.")],
+    dataset_type: Annotated[DatasetTypeOption, typer.Option("--type", help="Which dataset.", case_sensitive=False)],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is damaged, and write nothing.")] = False,
+    take_lease: Annotated[
+        bool, typer.Option("--take-lease", help="Whatever holds the dataset's lease has ended.")
+    ] = False,
+    without_export: Annotated[
+        bool, typer.Option("--without-export", help="Go on without an export that is gone for good.")
+    ] = False,
+    aws_profile: Annotated[str | None, typer.Option(help="Profile of AWS's configuration files.")] = None,
+    aws_region: Annotated[str | None, typer.Option(help="Region of the dataset.")] = None,
+) -> None:
+    """Rebuild a dataset's documents in the workspace, where one of them is damaged or gone.
+
+    Reads the dataset's entries from Rekognition and the newest whole snapshot. Entries that are as they were last sent
+    are the import's; all others are a person's, and stay. Writes a new snapshot, current.json and registration.json.
+    Nothing is deleted, and nothing is written to Rekognition. Exits with 0 when nothing is damaged or everything was
+    rebuilt, with 1 when --dry-run found damage, and with 2 when it cannot be done.
+    """
+    # As for diff: a program's way out of the domain.
+    from include.pipelines.base_rebuild import RebuildOptions, rebuild
+
+    options = RebuildOptions(is_dry=dry_run, takes_lease=take_lease, gives_up_export=without_export)
+    try:
+        is_damaged = rebuild(
+            workspace,
+            project,
+            "train" if dataset_type is DatasetTypeOption.TRAIN else "test",
+            options,
+            profile=aws_profile,
+            region=aws_region,
+            say=typer.echo,
+        )
+    except CustomLabelsError as error:
+        _stop(str(error))
+    if dry_run and is_damaged:
+        raise typer.Exit(_DAMAGE_FOUND)
 
 
 @app.command()

@@ -83,7 +83,7 @@ class Code(StrEnum):
     ERROR_MANIFEST_TOO_MANY_LABELS = (
         "ERROR_MANIFEST_TOO_MANY_LABELS", "dataset", _BOTH, "AWS",
         "The manifest file has too many labels.",
-        "Use at most 250 labels: merge some, or import a deeper S3 folder location.",
+        "Use at most 250 labels: merge some, or import a part.",
     )  # fmt: skip
     ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_DISTRIBUTE = (
         "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_DISTRIBUTE", "dataset", _DATASET, "AWS",
@@ -93,7 +93,7 @@ class Code(StrEnum):
     ERROR_EMPTY_MANIFEST = (
         "ERROR_EMPTY_MANIFEST", "file", _BOTH, "AWS",
         "The manifest file is empty.",
-        "Check the S3 folder location, and that it holds PNG or JPEG images.",
+        "Check that there are PNG or JPEG images where the import looks.",
     )  # fmt: skip
     ERROR_CANNOT_WRITE_OUTPUT_S3_BUCKET = (
         "ERROR_CANNOT_WRITE_OUTPUT_S3_BUCKET", "file", _TRAINING, "AWS",
@@ -246,7 +246,7 @@ class Code(StrEnum):
     )  # fmt: skip
     ERROR_INVALID_LABEL_NAME = (
         "ERROR_INVALID_LABEL_NAME", "metadata", _BOTH, "ours",
-        "The label name has a line break, which the Rekognition API admits in no label.",
+        "The label name has a line break or another control character.",
         "Rename the label.",
     )  # fmt: skip
     ERROR_TOO_MANY_LABELS_PER_IMAGE = (
@@ -300,6 +300,16 @@ class Code(StrEnum):
         "WARNING_TOO_MANY_TEST_IMAGES_PER_LABEL", "dataset", _TRAINING, "ours",
         "A label has more than 1,000 test images.",
         "Move images of the label to the training dataset.",
+    )  # fmt: skip
+    WARNING_EMPTY_SIDE = (
+        "WARNING_EMPTY_SIDE", "dataset", _TRAINING, "ours",
+        "The split leaves one of the two datasets without an image, so that it is not made or changed.",
+        "Images stay on the side where they were: add images of each label, or split them anew in another project.",
+    )  # fmt: skip
+    WARNING_SAME_CONTENT_LABELS = (
+        "WARNING_SAME_CONTENT_LABELS", "line", _TRAINING, "ours",
+        "Images with the same content have different labels, and training learns both.",
+        "Keep the image under the label that is right, or label it right in the gallery.",
     )  # fmt: skip
     WARNING_IMAGE_IN_TRAIN_AND_TEST = (
         "WARNING_IMAGE_IN_TRAIN_AND_TEST", "line", _TRAINING, "ours",

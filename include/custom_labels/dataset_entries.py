@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.label_attributes import SOURCE_REF, without_service_members
 from include.custom_labels.manifest import ManifestLine, decode_line, parse_line
+
+DIGEST_BYTES: Final = 16
+"""Of the content of an entry."""
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _ERROR_MEMBERS = ("errors", "cl-errors")
@@ -90,4 +94,4 @@ def _codes(errors: object) -> list[str]:
 
 
 def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()

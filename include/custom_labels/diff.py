@@ -42,6 +42,8 @@ DIFFERENCES: Final[tuple[Difference, ...]] = ("added", "removed", "changed", "re
 
 # More names than any dataset may have; further ones are not counted.
 _LABELS_MAX: Final = 10_000
+# Of how many added and removed images the samples are chosen: the names of as many are known once all moves are.
+_CANDIDATES_MAX: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class ImageDifference(NamedTuple):
 
 
 class SnapshotDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """Totals are true, samples are the first few.
+    """Totals are true, samples are the first few; of added and removed images, those that were not moved come first.
 
     :ivar changed: None where it is not known, because one of the sides has no ledger
     :ivar moved: pairs; None where `changed` is
@@ -332,7 +334,8 @@ class _Comparison:
     ) -> None:
         self._totals[difference] += 1
         samples = self._samples[difference]
-        if len(samples) < self._samples_max:
+        may_be_moved = self._has_objects and difference in ("added", "removed")
+        if len(samples) < max(self._samples_max, _CANDIDATES_MAX if may_be_moved else 0):
             said_before, said_after = describe_both()
             samples.append(DiffSample(image=image, before=said_before, after=said_after))
         if self._on_difference is not None:
@@ -343,7 +346,14 @@ class _Comparison:
     def result(self) -> SnapshotDiff:
         """The difference, once `run` is through."""
         before, after = self._labels_before, self._labels_after
-        moves = islice(self._moves.pairs(), self._samples_max)
+        moves = dict(self._moves.pairs())
+        # An image that was only moved is no good sample of what is gone or new.
+        self._samples["removed"].sort(key=lambda sample: sample.image in moves)
+        moved_to = set(moves.values())
+        self._samples["added"].sort(key=lambda sample: sample.image in moved_to)
+        samples = {difference: found[: self._samples_max] for difference, found in self._samples.items()}
+        pairs = islice(moves.items(), self._samples_max)
+        samples["moved"] = [DiffSample(image=new, before=old, after=new) for old, new in pairs]
         return SnapshotDiff(
             images_before=self._before.stream.number - 1,
             images_after=self._after.stream.number - 1,
@@ -359,7 +369,7 @@ class _Comparison:
             },
             labels_appeared=sorted(after.keys() - before.keys()),
             labels_vanished=sorted(before.keys() - after.keys()),
-            samples=self._samples | {"moved": [DiffSample(image=new, before=old, after=new) for old, new in moves]},
+            samples=samples,
         )
 
 

@@ -128,10 +128,15 @@ def rejected(place: str, *problems: Problem, source_ref: str = "", mending: Mend
     return AnnotatedImage(
         place=place,
         source_ref=source_ref,
+        reason=Reason.LABEL_NOT_ALLOWED if _has_bad_label(problems) else Reason.UNUSABLE_ANNOTATION,
         problems=problems,
         repairs=tuple(mending.repairs) if mending else (),
         remarks=tuple(mending.remarks) if mending else (),
     )
+
+
+def _has_bad_label(problems: Iterable[Problem]) -> bool:
+    return any(problem.code is Code.ERROR_INVALID_LABEL_NAME for problem in problems)
 
 
 def annotated(place: str, line: ManifestLine, mending: Mending, noted: Iterable[Problem] = ()) -> AnnotatedImage:

@@ -5,6 +5,7 @@
     CustomLabelsError            everything that a person can act on; `code`, `message`, `next_step`
     ├── RequestError             the request itself is wrong: nothing was read
     ├── AccessError              something is missing, out of reach or in the wrong place
+    │   └── DocumentError        a document of the workspace is missing, damaged or of another format
     ├── ManifestError            the manifest as a whole cannot be used
     └── DatasetConflictError     the dataset is not in the state that the request needs
 
@@ -12,6 +13,14 @@ Codes that start with ``ERROR_`` and are listed in `include.custom_labels.codes`
 """
 
 from __future__ import annotations
+
+from typing import Final
+
+RENEW_CREDENTIALS: Final = (
+    "Renew the AWS connection's credentials, or let it assume a role, whose credentials renew themselves; "
+    "then try again."
+)
+"""What to do about credentials that have expired, whichever service says so."""
 
 
 class CustomLabelsError(Exception):
@@ -49,6 +58,10 @@ class RequestError(CustomLabelsError):
 
 class AccessError(CustomLabelsError):
     """A bucket, folder, key or permission is missing or in the wrong place."""
+
+
+class DocumentError(AccessError):
+    """A document of the workspace is missing, damaged or of another format; nothing was written since it was read."""
 
 
 class ManifestError(CustomLabelsError):

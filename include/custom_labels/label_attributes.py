@@ -138,6 +138,41 @@ def attribute_names(line: Mapping[str, object]) -> AttributeNames:
     return AttributeNames(pairs, halves)
 
 
+def has_members_of_its_own(line: Mapping[str, object]) -> bool:
+    """Whether the line says anything that its labels and boxes, as they are read here, do not.
+
+    Rekognition takes such members beside labels, and gives them no meaning: members of the line that are no pair, and
+    members that this project's schemas of attributes and metadata do not have.
+    """
+    pairs, others = attribute_names(line)
+    if others:
+        return True
+    for name in pairs:
+        value, metadata = line[name], line[name + METADATA_SUFFIX]
+        match read_attribute(name, value, metadata):
+            case ImageLabel() as label:
+                if _says_more(metadata, label.metadata):
+                    return True
+            case BoxLabels() as boxes:
+                if _says_more(value, boxes.boxes) or _says_more(metadata, boxes.metadata):
+                    return True
+            case AttributeFault():
+                return True
+    return False
+
+
+def _says_more(value: object, read: msgspec.Struct) -> bool:
+    return _has_more(value, msgspec.to_builtins(read))
+
+
+def _has_more(value: object, read: object) -> bool:
+    if isinstance(value, dict) and isinstance(read, dict):
+        return any(name not in read or _has_more(member, read[name]) for name, member in value.items())
+    if isinstance(value, list) and isinstance(read, list | tuple):
+        return any(_has_more(*pair) for pair in zip(value, read, strict=True))
+    return False
+
+
 def is_service_name(name: str) -> bool:
     """Whether Amazon Rekognition writes members of this name; half of a pair is a label all the same."""
     return name in SERVICE_KEYS or name.startswith(SERVICE_PREFIX)

@@ -10,6 +10,7 @@ from fnmatch import translate
 from include.custom_labels.file_names import skip_reasons
 from include.custom_labels.folders import label_runs
 from include.custom_labels.history import holds_copies, is_copy
+from include.custom_labels.label_names import is_allowed
 from include.custom_labels.ledger import LedgerPage, State
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
@@ -68,7 +69,7 @@ class FolderLabelling:
         label = self.label_aliases.get(folder, folder)
         if len(label) > MAX_LABEL_NAME_LENGTH.value:
             return State.REJECTED, label, Reason.LABEL_TOO_LONG
-        if "\n" in label:
+        if not is_allowed(label):
             return State.REJECTED, label, Reason.LABEL_NOT_ALLOWED
         return State.LABELLED, label, Reason.IN_FOLDER
 

@@ -63,7 +63,9 @@ class LedgerPage:
     :ivar widths: stored pixels, 0 where the image was not inspected
     :ivar heights: stored pixels, 0 where the image was not inspected
     :ivar entries: canonical manifest lines of the rows, with their line ends, where a source brought lines of its own;
-        None where the line is made from key and label
+        None where the line is made from key and label. In a closed ledger also a person's entries, see
+        `include.custom_labels.outcomes`
+    :ivar sent: digests of what this import last sent for the rows; None before the ledger is closed
     """
 
     objects: ObjectPage
@@ -74,6 +76,7 @@ class LedgerPage:
     widths: list[int]
     heights: list[int]
     entries: list[bytes | None] | None = None
+    sent: list[bytes | None] | None = None
 
     def __len__(self) -> int:
         return len(self.states)
@@ -97,6 +100,7 @@ class LedgerRow(NamedTuple):
     height: int = 0
     entry: bytes | None = None
     place: str | None = None
+    sent: bytes | None = None
 
 
 def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
@@ -115,6 +119,7 @@ def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
         page.heights,
         page.entries or repeat(None, len(page)),
         objects.places or repeat(None, len(page)),
+        page.sent or repeat(None, len(page)),
         strict=True,
     )
     return map(LedgerRow._make, columns)
@@ -124,11 +129,12 @@ def ledger_pages(rows: Iterable[LedgerRow]) -> Iterator[LedgerPage]:
     """Rows as pages, in their order."""
     remaining = iter(rows)
     while page := list(islice(remaining, _PAGE_ROWS)):
-        keys, sizes, etags, times, *rest, entries, places = (list(column) for column in zip(*page, strict=True))
+        keys, sizes, etags, times, *rest, entries, places, sent = (list(column) for column in zip(*page, strict=True))
         states, labels, reasons, details, widths, heights = rest
         objects = ObjectPage(keys, sizes, etags, times, places if any(places) else None)
         lines = entries if any(entries) else None
-        yield LedgerPage(objects, states, labels, reasons, details, widths, heights, lines)
+        digests = sent if any(sent) else None
+        yield LedgerPage(objects, states, labels, reasons, details, widths, heights, lines, digests)
 
 
 @dataclass(slots=True)

@@ -47,6 +47,7 @@ class Content(NamedTuple):
     :ivar boxes: how many
     :ivar errors: codes that the service wrote into the line
     :ivar size: width and height that boxes were drawn on, in stored pixels; 0 where no box says
+    :ivar is_labelled: as of an `include.custom_labels.dataset_entries.Entry`
     """
 
     digest: bytes
@@ -56,6 +57,7 @@ class Content(NamedTuple):
     boxes: int = 0
     errors: tuple[str, ...] = ()
     size: tuple[int, int] = (0, 0)
+    is_labelled: bool = False
 
 
 class Run(NamedTuple):
@@ -130,7 +132,8 @@ class LineContents:
             parsed = parse_line(line)
         except ManifestError:
             source_ref, entry = read_entry(line)
-            return identity(source_ref), Content(entry.content, (), errors=error_codes(line) or entry.errors)
+            errors = error_codes(line) or entry.errors
+            return identity(source_ref), Content(entry.content, (), errors=errors, is_labelled=entry.is_labelled)
         content = _content(line, parsed)
         # Behind the first source-ref there may be another one, in any spelling, which is the one that counts then.
         is_usual = address == parsed.source_ref.encode() and _SOURCE_REF not in shape and b"\\" not in shape
@@ -164,16 +167,18 @@ def _unescaped(quoted: bytes) -> bytes:
 def _content(data: bytes, line: ManifestLine) -> Content:
     image_labels = {label.metadata.class_name for label in line.labels}
     box_labels: set[str] = set()
-    for _, boxes, metadata in line.boxes:
-        named = (metadata.class_map.get(str(box.class_id)) for box in boxes.annotations)
+    for _, drawn, metadata in line.boxes:
+        named = (metadata.class_map.get(str(box.class_id)) for box in drawn.annotations)
         box_labels.update(label for label in named if label is not None)
     sizes = [(size.width, size.height) for each in line.boxes for size in each.boxes.image_size]
+    boxes = sum(len(each.boxes.annotations) for each in line.boxes)
     return Content(
         digest=content_digest(line),
         labels=tuple(sorted(image_labels | box_labels)),
         image_labels=tuple(sorted(image_labels)),
         box_labels=tuple(sorted(box_labels)),
-        boxes=sum(len(each.boxes.annotations) for each in line.boxes),
+        boxes=boxes,
         errors=error_codes(data),
         size=sizes[0] if sizes else (0, 0),
+        is_labelled=bool(line.labels or boxes),
     )

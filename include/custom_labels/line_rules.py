@@ -30,6 +30,7 @@ from include.custom_labels.label_attributes import (
     attribute_names,
     read_attribute,
 )
+from include.custom_labels.label_names import is_allowed
 from include.custom_labels.manifest import decode_line, read_creation_date, split_source_ref
 from include.custom_labels.quotas import (
     IMAGE_FILE_WARNING_BYTES,
@@ -247,7 +248,7 @@ def _metadata_problems(name: str, labels: list[str], creation_date: str) -> list
         if not 1 <= len(label) <= MAX_LABEL_NAME_LENGTH.value:
             detail = f"{len(label)} characters: {label[:40]}"
             problems.append(Problem(Code.ERROR_INVALID_LABEL_NAME_LENGTH, metadata_name, detail))
-        elif "\n" in label:
+        elif not is_allowed(label):
             problems.append(Problem(Code.ERROR_INVALID_LABEL_NAME, metadata_name, repr(label)))
     if read_creation_date(creation_date) is None:
         problems.append(Problem(Code.WARNING_CREATION_DATE_FORMAT, metadata_name, creation_date))

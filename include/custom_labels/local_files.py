@@ -19,6 +19,7 @@ from include.custom_labels.file_names import skip_reason
 from include.custom_labels.image_headers import ImageHeader, NotAnImage, read_header
 from include.custom_labels.images import image_fault
 from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerRow, State, ledger_rows
+from include.custom_labels.manifest import submission_line
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 
@@ -111,16 +112,27 @@ def name_fault(name: str, prefix: str) -> str:
 
 
 def judge_name(file: LocalFile, prefix: str) -> LocalFile:
-    """The file, refused where its name alone says so."""
+    """The file, refused where its name alone says so.
+
+    A name that is no image's goes before everything else that may be wrong with the file: nobody asked for it.
+    """
+    shown = file.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    named = msgspec.structs.replace(file, name=shown)
+    skip = _skip_reason(file)
+    if skip is not None:
+        return named.refused(skip)
     fault = name_fault(file.name, prefix)
-    if file.reason is not None or fault:
-        shown = file.name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        named = msgspec.structs.replace(file, name=shown)
-        return named if file.reason is not None else named.refused(Reason.UNSAFE_NAME, fault)
-    skip = skip_reason(file.name)
-    if skip is None and any(segment.startswith(".") for segment in file.name.split("/")):
-        skip = Reason.HIDDEN_FILE
-    return file if skip is None else file.refused(skip)
+    return named.refused(Reason.UNSAFE_NAME, fault) if fault and file.reason is None else named
+
+
+def _skip_reason(file: LocalFile) -> Reason | None:
+    """Why nobody takes a file of this name for an image."""
+    if file.reason is not None and (not file.name or file.name.endswith("/")):
+        # Of a folder that cannot be walked, its name says nothing.
+        return None
+    segments = file.name.split("/")
+    is_hidden = any(segment.startswith(".") and segment not in (".", "..") for segment in segments)
+    return skip_reason(file.name) or (Reason.HIDDEN_FILE if is_hidden else None)
 
 
 def judge_content(file: LocalFile, data: bytes) -> LocalFile:
@@ -212,7 +224,11 @@ def carried_page(page: LedgerPage) -> Iterator[LedgerRow]:
         # An entry with an error is still an entry: left out, it would count as removed.
         if row.state in IN_MANIFEST or row.reason is Reason.ENTRY_ERROR:
             kept = State.UNLABELLED if row.label is None else State.LABELLED
-            yield row._replace(state=kept, reason=Reason.IN_LAST_SNAPSHOT, detail="")
+            entry = row.entry
+            if entry is not None and not entry.endswith(b"\n"):
+                # A person's, as Rekognition listed it; it becomes a line of a manifest.
+                entry = submission_line(entry)
+            yield row._replace(state=kept, reason=Reason.IN_LAST_SNAPSHOT, detail="", entry=entry)
 
 
 def merge_rows(new: Iterable[LedgerRow], carried: Iterable[LedgerRow]) -> Iterator[LedgerRow]:

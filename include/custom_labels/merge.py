@@ -1,26 +1,30 @@
 """The three-way merge of a refresh: what the dataset holds afterwards, image by image.
 
 Compared are *ours*, the line just built from the source; *theirs*, the dataset's entry now, in which people may have
-labelled, relabelled and drawn boxes; and *base*, what was last registered. An entry that says neither what we say now
-nor what we have ever sent is a person's work:
+labelled, relabelled and drawn boxes; and *base*, what this import's last registered snapshot knows of the image. One
+rule says whose an entry is, in whichever state its image is: it is ours when it says what this import last sent for
+the image, or what an unfinished run of it may have sent. Everything else is *work*: a person's, or another import's.
 
-========================  =======================  ==========================================================
-ours                      theirs                   outcome
-========================  =======================  ==========================================================
-a line                    none                     NEW
-a line                    says the same            SAME
-a line                    says what base says      CHANGED: ours is the newer
-a line                    a person's work          KEPT; with ``human_edits: overwrite`` OVERWRITTEN
-a line, other bytes       a person's boxes, which  MISFIT: the image is quarantined, the boxes are kept aside
-                          do not fit its size
-none                      brought by this import   REMOVED; with ``removals: hold`` HELD
-none                      anything else            OTHER: it stays
-========================  =======================  ==========================================================
+==============================  =======================  =========================================================
+ours                            theirs                   outcome
+==============================  =======================  =========================================================
+a line                          none                     NEW
+a line                          says the same            SAME
+a line                          ours                     CHANGED: the source changed
+a line                          work                     KEPT; with ``human_edits: overwrite`` OVERWRITTEN
+a line, other bytes             boxes that people drew   MISFIT: the image is quarantined, the boxes are kept aside
+                                and that do not fit
+none, the image is at fault     any                      WITHHELD: it stays, since its image is not gone
+none, the image is gone         brought by this import   REMOVED; with ``removals: hold`` HELD
+none                            anything else            OTHER: it stays
+==============================  =======================  =========================================================
 
-A person's work about an image that the dataset does not hold any more is *kept aside* in the ledger, and is taken up
-again when the image comes back and fits. An entry *says the same* when its labels and boxes do
-(`include.custom_labels.dataset_entries.read_entry`). Images are the same by their identity
-(`include.custom_labels.history.identity`); an entry whose source-ref is another place of the same image is STALE.
+Work follows the picture: an image that is gone from one key and found at another (`include.custom_labels.moves`) is
+one image here, under its new identity. Its old entry is STALE, and work in it goes to the new place. Work on an image
+that the dataset does not hold any more is kept aside in the ledger (ASIDE once the image was removed by an earlier
+run), and comes back with the image if it fits. An entry *says the same* when its labels and boxes do
+(`include.custom_labels.dataset_entries.read_entry`); an entry without labels is work like any other, since somebody
+may have removed them.
 
 All streams are sorted by identity, and one image at a time is in memory.
 """
@@ -39,6 +43,7 @@ import msgspec
 
 from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.errors import ManifestError
+from include.custom_labels.history import identity
 from include.custom_labels.label_attributes import SOURCE_REF
 from include.custom_labels.line_rules import check_line
 from include.custom_labels.manifest import parse_line
@@ -53,7 +58,9 @@ class Outcome(StrEnum):
     KEPT = "kept"
     OVERWRITTEN = "overwritten"
     MISFIT = "misfit"
+    WITHHELD = "withheld"
     REMOVED = "removed"
+    ASIDE = "aside"
     HELD = "held"
     OTHER = "other"
     STALE = "stale"
@@ -61,25 +68,28 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurImage:
-    """An image of the manifest just built.
+    """An image that the source has.
 
-    :ivar line: with or without its line end
+    :ivar line: with or without its line end; None where the image is at fault, so that nothing is sent for it
     :ivar width: stored pixels, 0 where they are not known
     :ivar height: stored pixels, 0 where they are not known
+    :ivar is_carried: the import did not bring the image, and leaves its entry as it is
     """
 
     identity: str
-    line: bytes
+    line: bytes | None
     etag: str = ""
     size_bytes: int = 0
     width: int = 0
     height: int = 0
+    is_carried: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TheirEntry:
     """An entry of the dataset.
 
+    :ivar identity: of the image as the source has it now, which may have moved
     :ivar line: as it may be sent again, apart from what the service added
     :ivar is_present: whether the dataset holds it now; False for one of an export that the dataset lost since
     """
@@ -91,17 +101,39 @@ class TheirEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseImage:
-    """An image of the snapshot that was last registered.
+    """What the last registered snapshot of this import knows of an image, or what an unfinished run may have done.
 
-    :ivar line: what was sent, or is held; None where there is none
-    :ivar aside: a person's entry that the dataset does not hold any more, kept in the snapshot's ledger
+    :ivar sent: digest of what was last sent for it; None where nothing was
+    :ivar was_at_source: whether the source had the image, so that this import may remove it
+    :ivar work: a person's entry that the ledger remembers
+    :ivar is_aside: whether the dataset did not hold that entry any more
     """
 
     identity: str
-    line: bytes | None = None
+    sent: bytes | None = None
+    was_at_source: bool = True
     etag: str = ""
     size_bytes: int = 0
-    aside: bytes | None = None
+    work: bytes | None = None
+    is_aside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingDigest:
+    """What an unfinished run may have sent for an image.
+
+    :ivar content: digest
+    """
+
+    identity: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherImport:
+    """An image that another import has brought to the same dataset."""
+
+    identity: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,20 +143,10 @@ class MergePolicy:
     :ivar human_edits: ``keep`` lets a person's work win over the source, ``overwrite`` the source
     :ivar removals: ``replace`` removes entries, which means to delete the dataset and create it again; ``hold`` leaves
         them until somebody does
-    :ivar scope: ``s3://`` address below which every image is this import's, so that it may remove it
-    :ivar removes_base: without a scope, whether the base's images are this import's
     """
 
     human_edits: Literal["keep", "overwrite"] = "keep"
     removals: Literal["replace", "hold"] = "replace"
-    scope: str | None = None
-    removes_base: bool = False
-
-    def removes(self, identity: str, base: BaseImage | None) -> bool:
-        """Whether this import brought the image, so that it may remove it."""
-        if self.scope is not None:
-            return identity.startswith(self.scope)
-        return self.removes_base and base is not None and base.line is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,53 +155,69 @@ class MergedImage:
 
     :ivar source_ref: of the entry concerned
     :ivar line: what the dataset holds afterwards, without a line end; None where it holds nothing
-    :ivar is_present: whether the dataset holds an entry of this source-ref now
+    :ivar before: the dataset's entry of this source-ref now; None where it holds none
     :ivar is_sent: whether `line` has to be sent
     :ivar is_labelled: whether `line` has a label or a box
-    :ivar aside: a person's entry that is not in the dataset afterwards
+    :ivar sent: digest of what this import has sent last for the image once all of this is done; None for nothing
+    :ivar work: a person's entry: the one that is kept, or one that is not in the dataset afterwards
     :ivar detail: what a person should know about it
     :ivar etag: of the image, or of the one that is gone where it is known
+    :ivar is_on_new_bytes: whether boxes were kept that people drew on other bytes of the image
     """
 
     identity: str
     source_ref: str
     outcome: Outcome
     line: bytes | None
-    is_present: bool
+    before: bytes | None = None
     is_sent: bool = False
     is_labelled: bool = False
-    aside: bytes | None = None
+    sent: bytes | None = None
+    work: bytes | None = None
     detail: str = ""
     etag: str = ""
     size_bytes: int = 0
+    is_on_new_bytes: bool = False
 
     @property
     def is_removal(self) -> bool:
         """Whether the dataset has to be replaced for this."""
-        return self.is_present and self.line is None
+        return self.before is not None and self.line is None
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the dataset loses the image by that: a stale entry is another place of an image that stays."""
+        return self.is_removal and self.outcome is not Outcome.STALE
 
 
-def merge(
-    ours: Iterable[OurImage],
-    theirs: Iterable[TheirEntry],
-    base: Iterable[BaseImage],
-    pending: Sequence[Iterable[BaseImage]],
-    policy: MergePolicy,
-) -> Iterator[MergedImage]:
-    """Merge four kinds of streams, each sorted by identity.
+Version = OurImage | TheirEntry | BaseImage | PendingDigest | OtherImport
+identity_of: Callable[[Version], str] = attrgetter("identity")
 
-    :param pending: manifests that runs which did not end may have sent since base was registered
+
+def merge(streams: Sequence[Iterable[Version]], policy: MergePolicy) -> Iterator[MergedImage]:
+    """Merge what is known of images, from streams that are each sorted by identity.
+
+    :param streams: the source's images, the dataset's entries, the base, what unfinished runs may have sent, and the
+        images of other imports, in any order
     """
-    streams: list[Iterable[_Version]] = [ours, theirs, base, *pending]
-    for identity, versions in groupby(merge_sorted(*streams, key=_identity), key=_identity):
-        image = _Image(identity)
+    for name, versions in groupby(merge_sorted(*streams, key=identity_of), key=identity_of):
+        image = _Image(name)
         for version in versions:
             image.add(version)
         yield from image.merged(policy)
 
 
-_Version = OurImage | TheirEntry | BaseImage
-_identity: Callable[[_Version], str] = attrgetter("identity")
+def works(streams: Sequence[Iterable[Version]]) -> Iterator[tuple[str, bytes]]:
+    """The work in a dataset, or remembered of it: images and the entries that a person made of them.
+
+    :param streams: the dataset's entries, its base, and what unfinished runs may have sent, each sorted by identity
+    """
+    for name, versions in groupby(merge_sorted(*streams, key=identity_of), key=identity_of):
+        image = _Image(name)
+        for version in versions:
+            image.add(version)
+        if (work := image.work()) is not None:
+            yield name, work
 
 
 @dataclass(slots=True)
@@ -190,154 +228,236 @@ class _Image:
     ours: OurImage | None = None
     theirs: list[TheirEntry] = field(default_factory=list)
     base: BaseImage | None = None
-    sent: list[bytes] = field(default_factory=list)
+    sent: set[bytes] = field(default_factory=set)
+    is_of_others: bool = False
 
-    def add(self, version: _Version) -> None:
+    def add(self, version: Version) -> None:
         match version:
             case OurImage():
                 self.ours = version
             case TheirEntry():
                 self.theirs.append(version)
             case BaseImage():
-                # The registered snapshot's stream comes first.
-                self.base = self.base or version
-                if version.line is not None:
-                    self.sent.append(version.line)
+                self.base = version
+                if version.sent is not None:
+                    self.sent.add(version.sent)
+            case PendingDigest():
+                self.sent.add(version.content)
+            case OtherImport():
+                self.is_of_others = True
 
     def merged(self, policy: MergePolicy) -> Iterator[MergedImage]:
         if self.ours is None:
             yield from self._gone(policy)
-            return
-        ours_ref, ours = read_entry(self.ours.line)
-        stale = [entry for entry in self.theirs if read_entry(entry.line)[0] != ours_ref]
-        found = next((entry for entry in self.theirs if entry not in stale), None)
-        present = found is not None and found.is_present
-        # Without an entry at its place, the work that was done elsewhere or kept aside is about this image.
-        candidates = [entry.line for entry in stale]
-        if self.base is not None and self.base.aside is not None:
-            candidates.append(self.base.aside)
-        line = found.line if found else next((each for each in candidates if self._is_edit(each, ours)), None)
-        yield self._with(self.ours, ours_ref, ours, line, present, policy)
-        for entry in stale:
-            keep = policy.removals == "hold"
-            if entry.is_present:
-                yield self._entry(entry, Outcome.STALE, keep=keep, detail=f"the image is at {ours_ref} now")
+        elif self.ours.line is None:
+            yield from self._withheld(policy)
+        else:
+            yield from self._there(self.ours, self.ours.line, policy)
 
-    def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
-        """Entries of an image that the source does not have."""
-        if not self.theirs and self.base is not None and self.base.aside is not None:
-            source_ref, _ = read_entry(self.base.aside)
-            yield MergedImage(
-                identity=self.identity,
-                source_ref=source_ref,
-                outcome=Outcome.REMOVED,
-                line=None,
-                is_present=False,
-                aside=self.base.aside,
-                etag=self.base.etag,
-                size_bytes=self.base.size_bytes,
-            )
-        for entry in self.theirs:
-            if not policy.removes(self.identity, self.base):
-                yield self._entry(entry, Outcome.OTHER, keep=True)
-            elif policy.removals == "hold" and entry.is_present:
-                yield self._entry(entry, Outcome.HELD, keep=True)
-            else:
-                yield self._entry(entry, Outcome.REMOVED, keep=False)
+    def _is_work(self, entry: Entry) -> bool:
+        """Whose an entry is: a person's (or another import's), unless it says what this import sent."""
+        return entry.content not in self.sent
 
-    def _entry(self, entry: TheirEntry, outcome: Outcome, *, keep: bool, detail: str = "") -> MergedImage:
+    def _sent_before(self, entry: Entry | None) -> bytes | None:
+        """What was sent last, as far as the dataset's entry shows it."""
+        if entry is not None and entry.content in self.sent:
+            return entry.content
+        return self.base.sent if self.base else None
+
+    def work(self) -> bytes | None:
+        """A person's entry of the image, in the dataset or remembered."""
+        if not self.theirs:
+            return self._remembered()
+        return next((entry.line for entry in self.theirs if self._is_work(read_entry(entry.line)[1])), None)
+
+    def _remembered(self) -> bytes | None:
+        return self.base.work if self.base else None
+
+    # The source has the image.
+
+    def _there(self, image: OurImage, line: bytes, policy: MergePolicy) -> Iterator[MergedImage]:
+        source_ref, ours = read_entry(line)
+        found, elsewhere = self._places(source_ref)
+        there = self._with(image, line, source_ref, ours, self._taken(found, elsewhere, ours), found, policy)
+        told = [there]
+        for entry in elsewhere:
+            told += self._left(entry, told, policy, place=source_ref)
+        yield from told
+
+    def _taken(self, found: TheirEntry | None, elsewhere: list[TheirEntry], ours: Entry) -> bytes | None:
+        """What counts as the image's entry: the one at its place, or work that was done before it was there."""
+        is_aside = self.base is not None and self.base.is_aside
+        earlier = [entry.line for entry in elsewhere if found is None or self._is_moved(entry)]
+        if (remembered := self._remembered()) is not None and (found is None or is_aside):
+            earlier.append(remembered)
+        if found is not None and self._is_edit(found.line, ours):
+            return found.line
+        return next((each for each in earlier if self._is_edit(each, ours)), found.line if found else None)
+
+    def _is_moved(self, entry: TheirEntry) -> bool:
+        return identity(read_entry(entry.line)[0]) != self.identity
+
+    def _places(self, source_ref: str) -> tuple[TheirEntry | None, list[TheirEntry]]:
+        """The entry at a place of the image, and those at its other ones."""
+        elsewhere = [entry for entry in self.theirs if read_entry(entry.line)[0] != source_ref]
+        return next((entry for entry in self.theirs if entry not in elsewhere), None), elsewhere
+
+    def _left(
+        self,
+        entry: TheirEntry,
+        told: Sequence[MergedImage],
+        policy: MergePolicy,
+        *,
+        place: str = "",
+        is_withheld: bool = False,
+    ) -> Iterator[MergedImage]:
+        """An entry at a place where the image was before.
+
+        :param told: what becomes of the image itself, and of other such entries
+        :param place: where it is now; empty where it is gone
+        """
         source_ref, theirs = read_entry(entry.line)
-        is_work = theirs.is_labelled and not self._was_sent(theirs)
-        return MergedImage(
-            identity=self.identity,
+        before = identity(source_ref)
+        is_moved = self._is_moved(entry)
+        is_told_of = any(each.identity == before for each in told)
+        is_said = any(
+            theirs.content == read_entry(line)[1].content
+            for each in told
+            for line in (each.line, each.work)
+            if line is not None
+        )
+        work = entry.line if self._is_work(theirs) and not is_said else None
+        if not entry.is_present and work is None and not (is_moved and self.is_of_others):
+            return
+        if is_moved and self.is_of_others:
+            outcome, keep = Outcome.OTHER, True
+        elif (is_withheld or policy.removals == "hold") and entry.is_present:
+            outcome, keep = (Outcome.STALE if is_told_of else Outcome.HELD), True
+        else:
+            outcome, keep = (Outcome.STALE if work is None else Outcome.REMOVED), False
+        yield MergedImage(
+            # A ledger has one row for a key: other work at another place of one image is told there.
+            identity=source_ref if is_told_of and outcome is Outcome.REMOVED else before,
             source_ref=source_ref,
             outcome=outcome,
             line=entry.line if keep else None,
-            is_present=entry.is_present,
+            before=entry.line if entry.is_present else None,
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
-            aside=entry.line if is_work and outcome is Outcome.REMOVED else None,
-            detail=detail,
+            sent=self._sent_before(theirs) if is_moved else None,
+            work=work if outcome is not Outcome.OTHER else None,
+            detail=f"the image is at {place} now" if place else "",
             etag=self.base.etag if self.base else "",
             size_bytes=self.base.size_bytes if self.base else 0,
         )
 
     def _with(
-        self, image: OurImage, source_ref: str, ours: Entry, line: bytes | None, present: bool, policy: MergePolicy
+        self,
+        image: OurImage,
+        line: bytes,
+        source_ref: str,
+        ours: Entry,
+        taken: bytes | None,
+        found: TheirEntry | None,
+        policy: MergePolicy,
     ) -> MergedImage:
-        """The image's own entry, where the dataset or what was kept aside has this one."""
-        if line is None:
-            return self._our(image, source_ref, ours, Outcome.NEW, present=False)
-        _, theirs = read_entry(line)
+        """The image's own entry, where the dataset or what is remembered has `taken`."""
+        before = found.line if found and found.is_present else None
+        if taken is None:
+            return self._our(image, line, source_ref, ours, Outcome.NEW, before=None)
+        _, theirs = read_entry(taken)
         same = theirs.content == ours.content
-        if same and (not theirs.errors or _is_faulty(image.line)):
-            # Sending a line again with the errors that it has by itself mends nothing.
-            return self._our(image, source_ref, ours, Outcome.SAME, present=present)
-        if same or self._was_sent(theirs):
-            return self._our(image, source_ref, ours, Outcome.CHANGED, present=present)
-        if policy.human_edits == "overwrite":
-            detail = f"the dataset had {describe(line)}"
-            return self._our(image, source_ref, ours, Outcome.OVERWRITTEN, present=present, aside=line, detail=detail)
-        misfit = self._misfit(image, line)
+        if same and (not theirs.errors or _is_faulty(line)):
+            # Sending a line again with the errors that it has by itself repairs nothing.
+            return self._our(image, line, source_ref, ours, Outcome.SAME, before=before, theirs=theirs)
+        if same or not self._is_work(theirs):
+            if image.is_carried:
+                entry = _at(taken, source_ref)
+                return self._our(image, entry, source_ref, theirs, Outcome.SAME, before=before, theirs=theirs)
+            return self._our(image, line, source_ref, ours, Outcome.CHANGED, before=before)
+        if policy.human_edits == "overwrite" and not image.is_carried:
+            detail = f"the dataset had {describe(taken)}"
+            return self._our(
+                image, line, source_ref, ours, Outcome.OVERWRITTEN, before=before, work=taken, detail=detail
+            )
+        misfit = self._misfit(image, taken)
         if misfit:
-            keep = present and policy.removals == "hold"
+            keep = before is not None and policy.removals == "hold"
             return MergedImage(
                 identity=self.identity,
                 source_ref=source_ref,
                 outcome=Outcome.MISFIT,
-                line=line if keep else None,
-                is_present=present,
+                line=before if keep else None,
+                before=before,
                 is_labelled=keep,
-                aside=line,
+                sent=self._sent_before(theirs),
+                work=taken,
                 detail=misfit,
+                etag=image.etag,
+                size_bytes=image.size_bytes,
             )
+        is_moved = read_entry(taken)[0] != source_ref
+        moved = f"; moved here from {read_entry(taken)[0]}" if is_moved else ""
         return MergedImage(
             identity=self.identity,
             source_ref=source_ref,
             outcome=Outcome.KEPT,
-            line=_at(line, source_ref),
-            is_present=present,
-            is_sent=not present,
+            line=_at(taken, source_ref),
+            before=before,
+            is_sent=before is None or found is None or taken is not found.line,
             is_labelled=theirs.is_labelled,
-            detail=f"the source says {describe(image.line)}",
+            sent=self._sent_before(theirs),
+            work=_at(taken, source_ref),
+            detail=f"the source says {describe(line)}{moved}",
+            etag=image.etag,
+            size_bytes=image.size_bytes,
+            is_on_new_bytes=self._is_on_new_bytes(image) and bool(_box_sizes(taken)),
         )
 
     def _our(
         self,
         image: OurImage,
+        line: bytes,
         source_ref: str,
         ours: Entry,
         outcome: Outcome,
         *,
-        present: bool,
-        aside: bytes | None = None,
+        before: bytes | None,
+        theirs: Entry | None = None,
+        work: bytes | None = None,
         detail: str = "",
     ) -> MergedImage:
+        # An entry that says the same by itself was not sent, and stays whose it is.
+        sent = self._sent_before(theirs) if outcome is Outcome.SAME else ours.content
         return MergedImage(
             identity=self.identity,
             source_ref=source_ref,
             outcome=outcome,
-            line=image.line.rstrip(b"\n"),
-            is_present=present,
-            is_sent=outcome is not Outcome.SAME or not present,
+            line=line.rstrip(b"\n"),
+            before=before,
+            is_sent=outcome is not Outcome.SAME or before is None,
             is_labelled=ours.is_labelled,
-            aside=aside,
+            sent=sent,
+            work=work,
             detail=detail,
+            etag=image.etag,
+            size_bytes=image.size_bytes,
         )
 
     def _is_edit(self, line: bytes, ours: Entry) -> bool:
         _, theirs = read_entry(line)
-        return theirs.content != ours.content and not self._was_sent(theirs)
+        return theirs.content != ours.content and self._is_work(theirs)
 
-    def _was_sent(self, theirs: Entry) -> bool:
-        return any(read_entry(line)[1].content == theirs.content for line in self.sent)
+    def _is_on_new_bytes(self, image: OurImage) -> bool:
+        base = self.base
+        return base is not None and bool(base.etag) and (base.etag, base.size_bytes) != (image.etag, image.size_bytes)
 
     def _misfit(self, image: OurImage, line: bytes) -> str:
         """Why a person's boxes do not fit the image; empty where they do, or were drawn on these bytes."""
         base = self.base
         # What was kept aside once was drawn on other bytes than those of the base.
         is_drawn_on_these = base is None or (
-            base.aside is None and (base.etag, base.size_bytes) == (image.etag, image.size_bytes)
+            not base.is_aside and (base.etag, base.size_bytes) == (image.etag, image.size_bytes)
         )
         if is_drawn_on_these or not image.width:
             return ""
@@ -345,6 +465,81 @@ class _Image:
             if (width, height) != (image.width, image.height):
                 return f"boxes were drawn on {width}×{height} pixels, and the image has {image.width}×{image.height}"
         return ""
+
+    # The source has no line for the image.
+
+    def _withheld(self, policy: MergePolicy) -> Iterator[MergedImage]:
+        """The image is there, and nothing can be sent for it: what the dataset has stays."""
+        detail = "the dataset's entry stays as it is"
+        yield from self._without_line(Outcome.WITHHELD, policy, keep=True, detail=detail)
+
+    def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
+        if self.theirs and not self._may_remove():
+            for entry in self.theirs:
+                yield self._entry(entry, Outcome.OTHER, keep=True)
+        else:
+            keep = policy.removals == "hold" and any(entry.is_present for entry in self.theirs)
+            yield from self._without_line(Outcome.HELD if keep else Outcome.REMOVED, policy, keep=keep)
+
+    def _without_line(
+        self, outcome: Outcome, policy: MergePolicy, *, keep: bool, detail: str = ""
+    ) -> Iterator[MergedImage]:
+        is_withheld = outcome is Outcome.WITHHELD
+        own = [entry for entry in self.theirs if identity(read_entry(entry.line)[0]) == self.identity]
+        # The row of the image itself has the work on it, so that it comes back with the image.
+        first = min(own, key=self._precedence, default=None)
+        told: list[MergedImage] = []
+        if first is not None:
+            told.append(self._entry(first, outcome, keep=keep, detail=detail))
+        elif not self.theirs and (remembered := self._remembered()) is not None:
+            told.append(self._memory(remembered, Outcome.WITHHELD if is_withheld else Outcome.ASIDE))
+        for entry in self.theirs:
+            if entry is not first:
+                place = self.identity if is_withheld else ""
+                # Without an entry of its own, what the image had where it was is all that there is of it.
+                stays = is_withheld and (first is None or not self._is_moved(entry))
+                told += self._left(entry, told, policy, place=place, is_withheld=stays)
+        yield from told
+
+    def _precedence(self, entry: TheirEntry) -> tuple[bool, bool]:
+        source_ref, theirs = read_entry(entry.line)
+        return not self._is_work(theirs), source_ref != self.identity
+
+    def _may_remove(self) -> bool:
+        """An import removes only what it brought, and what no other import has brought as well."""
+        was_brought = bool(self.sent) or (self.base is not None and self.base.was_at_source)
+        return was_brought and not self.is_of_others
+
+    def _memory(self, work: bytes, outcome: Outcome) -> MergedImage:
+        """Work that is remembered, and of which the dataset holds nothing."""
+        base = self.base
+        return MergedImage(
+            identity=self.identity,
+            source_ref=read_entry(work)[0],
+            outcome=outcome,
+            line=None,
+            sent=base.sent if base else None,
+            work=work,
+            etag=base.etag if base else "",
+            size_bytes=base.size_bytes if base else 0,
+        )
+
+    def _entry(self, entry: TheirEntry, outcome: Outcome, *, keep: bool, detail: str = "") -> MergedImage:
+        source_ref, theirs = read_entry(entry.line)
+        return MergedImage(
+            identity=self.identity,
+            source_ref=source_ref,
+            outcome=outcome,
+            line=entry.line if keep else None,
+            before=entry.line if entry.is_present else None,
+            is_sent=keep and not entry.is_present,
+            is_labelled=keep and theirs.is_labelled,
+            sent=self._sent_before(theirs),
+            work=entry.line if outcome is not Outcome.OTHER and self._is_work(theirs) else None,
+            detail=detail,
+            etag=self.base.etag if self.base else "",
+            size_bytes=self.base.size_bytes if self.base else 0,
+        )
 
 
 def describe(line: bytes) -> str:

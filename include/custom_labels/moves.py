@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 _PARTS: Final = 256
@@ -43,6 +43,36 @@ class Moves:
             moved_to = self._added.names.get(digest)
             if moved_to is not None and self._removed.has_one(digest) and self._added.has_one(digest):
                 yield identity, moved_to
+
+
+def find_moves(before: Iterable[tuple[str, str, int]], after: Iterable[tuple[str, str, int]]) -> dict[str, str]:
+    """Where images are now that were elsewhere before: the same content, gone from one place and new at another.
+
+    One to one: where several images of one content are gone, or new, nothing is said of them.
+
+    :param before: identity, ETag and size of each image, sorted by identity
+    :param after: the same of the images now
+    :returns: the new identity by the old one
+    """
+    gone: dict[tuple[str, int], list[str]] = {}
+    new: dict[tuple[str, int], list[str]] = {}
+    older, newer = iter(before), iter(after)
+    old, now = next(older, None), next(newer, None)
+    while old is not None or now is not None:
+        if old is not None and now is not None and old[0] == now[0]:
+            old, now = next(older, None), next(newer, None)
+        elif old is not None and (now is None or old[0] < now[0]):
+            gone.setdefault(old[1:], []).append(old[0])
+            old = next(older, None)
+        elif now is not None:
+            new.setdefault(now[1:], []).append(now[0])
+            now = next(newer, None)
+    # Without an ETag nothing is known of the content.
+    return {
+        places[0]: new[content][0]
+        for content, places in gone.items()
+        if content[0] and len(places) == 1 and len(new.get(content, ())) == 1
+    }
 
 
 class _Side:

@@ -1,4 +1,9 @@
-"""The last move of each ledger row: what the merge with the dataset's entries, and the service, made of the image."""
+"""The last move of each ledger row: what the merge with the dataset's entries, and the service, made of the image.
+
+A closed ledger says whose work is where. Its column ``sent`` has the digest of what this import last sent for each
+image. Its column ``entry`` has a person's entry in rows that are kept, held, withheld or removed, whether the dataset
+still holds it or not (`remembered_work`).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,16 @@ from typing import Final
 
 import msgspec
 
-from include.custom_labels.dataset_entries import Entry
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerRow, State, ledger_pages, ledger_rows
+from include.custom_labels.dataset_entries import Entry, read_entry
+from include.custom_labels.ledger import (
+    AT_FAULT,
+    IN_MANIFEST,
+    LedgerPage,
+    LedgerRow,
+    State,
+    ledger_pages,
+    ledger_rows,
+)
 from include.custom_labels.merge import MergedImage, Outcome
 from include.custom_labels.reasons import Reason
 
@@ -19,20 +32,36 @@ REASON_OF_OUTCOME: Final = {
     Outcome.MISFIT: Reason.BOXES_DO_NOT_FIT,
     Outcome.HELD: Reason.HELD_UNTIL_REPLACED,
     Outcome.REMOVED: Reason.REMOVED_AT_SOURCE,
+    Outcome.ASIDE: Reason.WORK_KEPT_ASIDE,
 }
-"""Outcomes that a ledger built from the source alone cannot tell."""
+"""Outcomes that a ledger built from the source alone cannot tell, and that are reasons of their own."""
 _STATE_OF_OUTCOME: Final = {
     Outcome.MISFIT: State.QUARANTINED,
     Outcome.HELD: State.HELD,
     Outcome.REMOVED: State.REMOVED,
+    Outcome.ASIDE: State.REMOVED,
 }
 _OUTCOME_OF_REASON: Final = {reason: outcome for outcome, reason in REASON_OF_OUTCOME.items()}
+_TOLD: Final = frozenset({*REASON_OF_OUTCOME, Outcome.WITHHELD})
+
+# What follows the source's own reason for an image that is not in the manifest.
+_FOLLOWS: Final = {
+    Outcome.REMOVED: "therefore removed from the dataset",
+    Outcome.ASIDE: "a person's entry is kept aside",
+    Outcome.WITHHELD: "",
+    Outcome.OVERWRITTEN: "",
+    Outcome.KEPT: "",
+    Outcome.MISFIT: "",
+}
+# The source says by these that the image is not there; images at fault for other reasons are.
+_GONE: Final = frozenset({Reason.IMAGE_NOT_FOUND})
 
 
 class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the merge has to say about an image beyond what its source says.
 
-    :ivar entry: the entry concerned: a person's that is kept aside, or one that is held
+    :ivar entry: the entry concerned: a person's, or one that is held
+    :ivar sent: digest of what this import last sent for the image
     """
 
     key: str
@@ -42,13 +71,14 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     entry: str | None = None
     etag: str = ""
     size_bytes: int = 0
+    sent: bytes | None = None
 
 
 def outcome_of_image(image: MergedImage) -> OutcomeRow | None:
     """The row of a merged image; None where the source's own ledger says it all."""
-    if image.outcome not in REASON_OF_OUTCOME:
+    if image.outcome not in _TOLD:
         return None
-    entry = image.aside or (image.line if image.outcome is Outcome.HELD else None)
+    entry = image.work or (image.line if image.outcome is Outcome.HELD else None)
     return OutcomeRow(
         key=image.identity.split("/", 3)[3],
         outcome=image.outcome,
@@ -57,34 +87,105 @@ def outcome_of_image(image: MergedImage) -> OutcomeRow | None:
         entry=entry.decode() if entry is not None else None,
         etag=image.etag,
         size_bytes=image.size_bytes,
+        sent=image.sent,
     )
 
 
 def outcome_of_row(row: LedgerRow) -> OutcomeRow | None:
     """The same from a closed ledger, where nothing has changed since."""
     outcome = _OUTCOME_OF_REASON.get(row.reason)
+    if outcome is None and row.state not in IN_MANIFEST and row.state is not State.DROPPED:
+        # A row with the source's own reason says by its entry or its digest that the dataset was concerned.
+        if row.entry is None and row.sent is None:
+            return None
+        outcome = Outcome.WITHHELD if is_withheld(row) else Outcome.ASIDE
     # Of an image that is gone, the snapshot that lost it tells; later ones only keep a person's work.
-    if outcome is None or (outcome is Outcome.REMOVED and row.entry is None):
+    if outcome is None or (outcome in (Outcome.REMOVED, Outcome.ASIDE) and row.entry is None):
         return None
     return OutcomeRow(
         key=row.key,
-        outcome=outcome,
-        detail=row.detail.partition("; ")[0],
+        outcome=Outcome.ASIDE if outcome is Outcome.REMOVED else outcome,
+        detail="" if outcome is Outcome.WITHHELD else row.detail.partition("; ")[0],
         is_labelled=row.state is State.REGISTERED,
-        entry=row.entry.decode() if row.entry is not None and outcome is not Outcome.KEPT else None,
+        entry=row.entry.decode() if row.entry is not None else None,
         etag=row.etag,
         size_bytes=row.size_bytes,
+        sent=row.sent,
     )
 
 
+def is_withheld(row: LedgerRow) -> bool:
+    """Whether the source has the image, and it cannot be imported as it is: its entry is then left alone.
+
+    Only an image that is gone at its source is removed, never one that could not be read, copied or labelled.
+    """
+    if row.reason is Reason.IN_TRAIN_LEDGER:
+        # The state and reason are in the ledger of the train dataset, and in the detail of this one.
+        return row.detail.startswith(tuple(AT_FAULT)) and not any(reason in row.detail for reason in _GONE)
+    return row.state in AT_FAULT and row.reason not in _GONE
+
+
 def aside_of_row(row: LedgerRow) -> bytes | None:
-    """A person's entry that a closed ledger keeps aside."""
+    """A person's entry that a closed ledger keeps aside: the dataset has another one, or none."""
     return row.entry if row.state in (State.QUARANTINED, State.REJECTED, State.SKIPPED, State.REMOVED) else None
+
+
+def remembered_work(row: LedgerRow) -> bytes | None:
+    """A person's entry that a closed ledger remembers, whether the dataset held it or not."""
+    if row.entry is None or row.reason is Reason.KEPT_DATASET_ENTRY:
+        return row.entry
+    if row.state in (State.HELD, State.DROPPED):
+        # These rows have an entry in any case; it is a person's unless it says what was sent.
+        return row.entry if read_entry(row.entry)[1].content != row.sent else None
+    return aside_of_row(row)
+
+
+class SentColumn:
+    """Digests by key, in the order of the keys, to be taken along beside a ledger.
+
+    :param pages: keys, and what was last sent for each
+    """
+
+    def __init__(self, pages: Iterable[tuple[list[str], list[bytes | None]]]) -> None:
+        self._pages = iter(pages)
+        self._keys: list[str] = []
+        self._digests: list[bytes | None] = []
+        self._at = 0
+
+    def take(self, keys: list[str]) -> list[bytes | None] | None:
+        """The digests of the keys, which come in order over all calls; None where none of them has one."""
+        self._load()
+        stop = self._at + len(keys)
+        if self._keys[self._at : stop] == keys:
+            taken = self._digests[self._at : stop]
+            self._at = stop
+        else:
+            taken = [self._find(key) for key in keys]
+        return taken if any(taken) else None
+
+    def _find(self, key: str) -> bytes | None:
+        while self._load():
+            if self._keys[self._at] == key:
+                return self._digests[self._at]
+            if self._keys[self._at] > key:
+                return None
+            self._at += 1
+        return None
+
+    def _load(self) -> bool:
+        while self._at >= len(self._keys):
+            page = next(self._pages, None)
+            if page is None:
+                return False
+            self._keys, self._digests = page
+            self._at = 0
+        return True
 
 
 def close_pages(
     pages: Iterable[LedgerPage],
     outcomes: Iterable[OutcomeRow],
+    sent: SentColumn,
     entries: Mapping[str, Entry] | None,
     errors: Mapping[str, Entry],
     bucket: str,
@@ -101,6 +202,7 @@ def close_pages(
 
     for page in pages:
         last = page.objects.keys[-1]
+        page = replace(page, sent=sent.take(page.objects.keys))
         if entries is None and not errors and (outcome is None or outcome.key > last):
             yield _registered(page)
         else:
@@ -148,34 +250,38 @@ def close_rows(
 
 def _gone(outcome: OutcomeRow) -> LedgerRow:
     """An image that the source does not have."""
+    kind = outcome.outcome if outcome.outcome in _STATE_OF_OUTCOME else Outcome.ASIDE
     return LedgerRow(
         key=outcome.key,
         size_bytes=outcome.size_bytes,
         etag=outcome.etag,
-        state=_STATE_OF_OUTCOME[outcome.outcome],
-        reason=REASON_OF_OUTCOME[outcome.outcome],
+        state=_STATE_OF_OUTCOME[kind],
+        reason=REASON_OF_OUTCOME[kind],
         detail=outcome.detail,
         entry=outcome.entry.encode() if outcome.entry is not None else None,
+        sent=outcome.sent,
     )
 
 
 def _with_outcome(row: LedgerRow, outcome: OutcomeRow) -> LedgerRow:
     entry = outcome.entry.encode() if outcome.entry is not None else None
+    row = row._replace(sent=outcome.sent)
     if row.state not in IN_MANIFEST and outcome.outcome is Outcome.HELD:
         detail = "; ".join(filter(None, [f"in this import: {row.reason}", row.detail]))
         return row._replace(state=State.HELD, reason=Reason.HELD_UNTIL_REPLACED, detail=detail, entry=entry)
     if row.state not in IN_MANIFEST:
-        # The source's own reason says why the image is gone from the manifest.
-        detail = "; ".join(filter(None, [row.detail, f"{REASON_OF_OUTCOME[outcome.outcome]}: {outcome.detail}"]))
-        return row._replace(detail=detail.removesuffix(": "), entry=entry)
+        # The source's own reason says why the image is not in the manifest.
+        detail = "; ".join(filter(None, [row.detail, _FOLLOWS[outcome.outcome], outcome.detail]))
+        return row._replace(detail=detail, entry=entry)
     state = _STATE_OF_OUTCOME.get(outcome.outcome)
     if state is None:
         state = State.REGISTERED if outcome.is_labelled else State.UNLABELLED
+    is_work = state is State.QUARANTINED or outcome.outcome is Outcome.KEPT
     return row._replace(
         state=state,
         reason=REASON_OF_OUTCOME[outcome.outcome],
         detail="; ".join(filter(None, [outcome.detail, row.detail])),
-        entry=entry if state is State.QUARANTINED else row.entry,
+        entry=entry if is_work else row.entry,
     )
 
 
@@ -186,7 +292,7 @@ def _seen(row: LedgerRow, identity: str, entries: Mapping[str, Entry] | None, er
     if entries is not None and identity not in entries:
         return row._replace(state=State.DROPPED, reason=Reason.DROPPED_BY_SERVICE)
     found = errors.get(identity)
-    if found is not None and row.reason is not Reason.ERRORS_AT_SOURCE:
+    if found is not None and row.reason not in (Reason.ERRORS_AT_SOURCE, Reason.KEPT_DATASET_ENTRY):
         detail = "; ".join(filter(None, [", ".join(found.errors), row.detail]))
         return row._replace(state=State.DROPPED, reason=Reason.ENTRY_ERROR, detail=detail)
     return row._replace(state=State.REGISTERED) if row.state is State.LABELLED else row

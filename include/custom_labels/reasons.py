@@ -23,11 +23,11 @@ class Reason(StrEnum):
         return member
 
     # labelled
-    IN_FOLDER = "IN_FOLDER", "Labelled with the first folder below the S3 folder location."
+    IN_FOLDER = "IN_FOLDER", "Labelled with the first folder below the imported one."
     # unlabelled
     AT_FOLDER_LEVEL = (
         "AT_FOLDER_LEVEL",
-        "The image lies at the level of the S3 folder location; move it into a child folder to label it.",
+        "The image lies in the imported folder itself; move it into a child folder to label it.",
     )
     EMPTY_FOLDER_NAME = (
         "EMPTY_FOLDER_NAME",
@@ -42,7 +42,7 @@ class Reason(StrEnum):
         "OTHER_IMAGE_NAME",
         "The file extension is of an image format that Rekognition does not read; convert it to PNG or JPEG.",
     )
-    EXCLUDED = "EXCLUDED", "A pattern of the parameter `exclude` matches; change the pattern to import it."
+    EXCLUDED = "EXCLUDED", "A pattern of the import leaves it out."
     NEWER_THAN_AS_OF = (
         "NEWER_THAN_AS_OF",
         "The object was written after the time that the import is as of; run again with a later `as_of`.",
@@ -70,13 +70,13 @@ class Reason(StrEnum):
     CHANGED = "CHANGED", "The object was overwritten between listing and reading; run again."
     HISTORY_KEY_TOO_LONG = (
         "HISTORY_KEY_TOO_LONG",
-        "The copy of the earlier version would have a key of over 1,024 bytes; choose a shorter `history_folder`.",
+        "The copy of the earlier version would have a key of over 1,024 bytes.",
     )
     # rejected
     LABEL_TOO_LONG = "LABEL_TOO_LONG", "The folder's name is longer than a label may be; rename the folder."
     LABEL_NOT_ALLOWED = (
         "LABEL_NOT_ALLOWED",
-        "The folder's name has a line break, which no label may have; rename it.",
+        "The label has a line break or another control character; rename the folder, or the label at its source.",
     )
     # registered, with a remark
     NAME_CONTRADICTS_CONTENT = (
@@ -89,7 +89,7 @@ class Reason(StrEnum):
     )
     KEPT_DATASET_ENTRY = (
         "KEPT_DATASET_ENTRY",
-        "The dataset's entry is not what was last registered (a person's work), so it was left as it is.",
+        "The dataset's entry is not what was last sent (a person's work), so it was left as it is; `entry` has it.",
     )
     OVERWRITTEN_DATASET_ENTRY = (
         "OVERWRITTEN_DATASET_ENTRY",
@@ -110,6 +110,10 @@ class Reason(StrEnum):
         "Gone from the source and from the dataset; a person's work on it is kept aside in `entry`, and comes back "
         "with the image.",
     )
+    WORK_KEPT_ASIDE = (
+        "WORK_KEPT_ASIDE",
+        "Removed by an earlier run; a person's work on it is kept aside in `entry`, and comes back with the image.",
+    )
     # dropped
     DROPPED_BY_SERVICE = (
         "DROPPED_BY_SERVICE",
@@ -124,17 +128,17 @@ class Reason(StrEnum):
     # annotations that were brought along
     IN_ANNOTATIONS = "IN_ANNOTATIONS", "Labelled by the annotations that were imported."
     NO_ANNOTATIONS = "NO_ANNOTATIONS", "The imported annotations name the image and have no label for it."
-    REPAIRED = "REPAIRED", "Imported after the repairs that `detail` names; they were asked for with `repairs`."
+    REPAIRED = "REPAIRED", "Imported after the repairs that `detail` names."
     BELOW_MIN_CONFIDENCE = (
         "BELOW_MIN_CONFIDENCE",
-        "All labels of the image are below `min_confidence`; lower it to import them.",
+        "All labels of the image are below the least confidence that is imported.",
     )
     NOT_ANNOTATED = "NOT_ANNOTATED", "The annotations do not name this object of the images' folder; nothing to do."
     BLANK_LINE = "BLANK_LINE", "A line of the annotations without content; nothing to do."
     NO_ANNOTATION_FILE = "NO_ANNOTATION_FILE", "No annotation file by its name; nothing to do."
     UNUSABLE_ANNOTATION = (
         "UNUSABLE_ANNOTATION",
-        "The annotations of this image cannot be used; `detail` has the codes, and `repairs` may mend them.",
+        "The annotations of this image cannot be used; `detail` has the codes.",
     )
     REPEATED_IMAGE = (
         "REPEATED_IMAGE",
@@ -142,7 +146,7 @@ class Reason(StrEnum):
     )
     IMAGE_NOT_FOUND = (
         "IMAGE_NOT_FOUND",
-        "The annotations name an image that is not there; check its key, which is case-sensitive, or upload it.",
+        "The image is not there; check its key, which is case-sensitive, or upload it.",
     )
     COPY_FAILED = "COPY_FAILED", "The image could not be copied; `detail` has the code. Run again to try again."
     # entries of another dataset
@@ -150,7 +154,7 @@ class Reason(StrEnum):
     UNLABELLED_AT_SOURCE = "UNLABELLED_AT_SOURCE", "Copied from the source dataset, where it has no label."
     ERRORS_AT_SOURCE = (
         "ERRORS_AT_SOURCE",
-        "Copied as it is from the source dataset, where it has the errors in `detail`; mend it in the gallery.",
+        "Copied as it is from the source dataset, where it has the errors in `detail`; fix it in the gallery.",
     )
     UNUSABLE_ENTRY = (
         "UNUSABLE_ENTRY",
@@ -158,7 +162,7 @@ class Reason(StrEnum):
     )
     COPY_CONFLICT = (
         "COPY_CONFLICT",
-        "Another image lies where this one would be copied to, and stays; choose another `image_destination`.",
+        "Another image lies where this one would be copied to, and stays.",
     )
     # files of a person's computer
     HIDDEN_FILE = "HIDDEN_FILE", "A hidden file or folder; rename it to import it."

@@ -41,24 +41,44 @@ class Risk(StrEnum):
         member.explanation = explanation
         return member
 
+    REGISTERED_DATASET_GONE = (
+        "REGISTERED_DATASET_GONE",
+        "The dataset that was registered last no longer exists, and would be created again, with the people's work "
+        "that the ledger keeps; check that nobody deleted it on purpose.",
+    )
     REMOVED_SHARE = (
         "REMOVED_SHARE",
         "More of the registered images are gone than `max_removed_percent` allows; check that the source is whole.",
     )
-    NEW_LABELS = "NEW_LABELS", "Labels that the registered dataset does not have; check that no folder is misspelt."
+    WORK_REMOVED = (
+        "WORK_REMOVED",
+        "Images with people's labels or boxes are gone, or their content is found more than once, so nobody can tell "
+        "where they went; they would leave the dataset. Their work is kept aside in the ledger and comes back with "
+        "the image; check that they are meant to go.",
+    )
+    WORK_OVERWRITTEN = (
+        "WORK_OVERWRITTEN",
+        "People's labels or boxes would give way to the source, as `human_edits` asks; the snapshot's "
+        "`entries.manifest` keeps them. Set `human_edits` to `keep` to leave them in the dataset.",
+    )
+    BOXES_ON_NEW_CONTENT = (
+        "BOXES_ON_NEW_CONTENT",
+        "Images on which people drew boxes were overwritten with others of the same width and height; the boxes "
+        "stay. Check in the gallery that they fit the new images.",
+    )
+    NEW_LABELS = "NEW_LABELS", "Labels that the dataset does not have yet; check that no folder is misspelt."
     VANISHED_LABELS = (
         "VANISHED_LABELS",
-        "Labels of the registered dataset that no image has any more; check that no folder was renamed or emptied.",
+        "Labels of the dataset that no image would have any more; check that no folder was renamed or emptied.",
     )
     LOOKALIKE_LABELS = (
         "LOOKALIKE_LABELS",
         "Labels that differ only in case, blanks, invisible characters or the composition of accents; give them one "
-        "name with `label_aliases`.",
+        "name.",
     )
     SUSPICIOUS_LABELS = (
         "SUSPICIOUS_LABELS",
-        "Labels that are called like a split, a container or a tool's leftovers; choose another S3 folder location, "
-        "or leave the folder out with `exclude`.",
+        "Labels that are called like a split, a container or a tool's leftovers; check that they are meant as labels.",
     )
     FAULTS_NEAR_LIMIT = (
         "FAULTS_NEAR_LIMIT",
@@ -90,7 +110,7 @@ class RiskFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One risk of a registration.
 
     :ivar detail: what was found, in one sentence
-    :ivar count: images, labels, groups of labels or quotas concerned
+    :ivar count: datasets, images, labels, groups of labels or quotas concerned
     :ivar samples: the first of them
     """
 
@@ -102,9 +122,10 @@ class RiskFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseState:
-    """The registered dataset.
+    """The dataset before the run.
 
-    :ivar images: that it holds
+    :ivar images: registered ones of this import's origin, of which `ProposedState.removed` is a part
+    :ivar labels: of all its entries, whoever brought or labelled them
     """
 
     images: int
@@ -117,12 +138,22 @@ class ProposedState:
 
     :ivar images: that it would hold
     :ivar size_bytes: of its manifest
+    :ivar images_per_label: of the dataset as it would be, with people's labels and entries of other imports: labels
+        of entries that stay have not vanished
     :ivar images_seen: by the import, those at fault included
     :ivar at_fault: images that somebody wanted in the dataset and that cannot be
     :ivar fault_samples: keys of the first of them
     :ivar base: None before the first registration
-    :ivar removed: images that base holds and this does not
+    :ivar gone_dataset: ARN of the dataset that was registered last, where it no longer exists
+    :ivar removed: images that base holds and this does not; moved ones are not among them
     :ivar removed_samples: addresses of the first of them
+    :ivar moved: images that were found again by their content, and keep their entries
+    :ivar work_removed: images with people's labels or boxes that would leave the dataset
+    :ivar work_removed_samples: keys of the first of them
+    :ivar work_overwritten: images whose labels or boxes are people's, and would give way to the source's
+    :ivar work_overwritten_samples: keys of the first of them
+    :ivar new_content: images that have boxes of people and were overwritten with others of the same width and height
+    :ivar new_content_samples: keys of the first of them
     :ivar other_labels: of the project's other dataset, train for a test dataset; None where there is none
     :ivar leaked: images whose content is in the other dataset too
     :ivar leaked_samples: addresses of the first of them
@@ -137,9 +168,17 @@ class ProposedState:
     at_fault: int
     fault_samples: Sequence[str] = ()
     base: BaseState | None = None
+    gone_dataset: str = ""
     max_removed_percent: float
     removed: int = 0
     removed_samples: Sequence[str] = ()
+    moved: int = 0
+    work_removed: int = 0
+    work_removed_samples: Sequence[str] = ()
+    work_overwritten: int = 0
+    work_overwritten_samples: Sequence[str] = ()
+    new_content: int = 0
+    new_content_samples: Sequence[str] = ()
     other_labels: Collection[str] | None = None
     leaked: int = 0
     leaked_samples: Sequence[str] = ()
@@ -188,28 +227,64 @@ def _finding(risk: Risk, detail: str, samples: Iterable[str], count: int | None 
     )
 
 
+def _registered_dataset_gone(state: ProposedState) -> RiskFinding | None:
+    if not state.gone_dataset:
+        return None
+    detail = f"{state.gone_dataset} no longer exists; a dataset of {state.images:,} images would take its place."
+    return _finding(Risk.REGISTERED_DATASET_GONE, detail, [state.gone_dataset])
+
+
 def _removed_share(state: ProposedState) -> RiskFinding | None:
     if state.base is None or state.removed * 100 <= state.max_removed_percent * state.base.images:
         return None
+    moved = f" Not counted: {state.moved:,} that were moved, and stay." if state.moved else ""
     detail = (
         f"{state.removed:,} of {state.base.images:,} registered images are gone, "
-        f"more than {state.max_removed_percent:g} %."
+        f"more than {state.max_removed_percent:g} %.{moved}"
     )
     return _finding(Risk.REMOVED_SHARE, detail, state.removed_samples, state.removed)
+
+
+def _work_removed(state: ProposedState) -> RiskFinding | None:
+    if not state.work_removed:
+        return None
+    images = _counted(state.work_removed, "image with people's labels or boxes", "images with people's labels or boxes")
+    detail = f"{images} would leave the dataset."
+    return _finding(Risk.WORK_REMOVED, detail, state.work_removed_samples, state.work_removed)
+
+
+def _work_overwritten(state: ProposedState) -> RiskFinding | None:
+    if not state.work_overwritten:
+        return None
+    detail = f"People's labels or boxes of {_counted(state.work_overwritten, 'image')} would be overwritten."
+    return _finding(Risk.WORK_OVERWRITTEN, detail, state.work_overwritten_samples, state.work_overwritten)
+
+
+def _boxes_on_new_content(state: ProposedState) -> RiskFinding | None:
+    if not state.new_content:
+        return None
+    detail = f"People's boxes stay on the new content of {_counted(state.new_content, 'image')}."
+    return _finding(Risk.BOXES_ON_NEW_CONTENT, detail, state.new_content_samples, state.new_content)
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"1 {one}" if count == 1 else f"{count:,} {many or one + 's'}"
 
 
 def _new_labels(state: ProposedState) -> RiskFinding | None:
     labels = state.images_per_label.keys() - set(state.base.labels) if state.base else None
     if not labels:
         return None
-    return _finding(Risk.NEW_LABELS, f"Labels that the dataset does not have yet: {len(labels):,}.", sorted(labels))
+    detail = f"{_counted(len(labels), 'label is', 'labels are')} new to the dataset."
+    return _finding(Risk.NEW_LABELS, detail, sorted(labels))
 
 
 def _vanished_labels(state: ProposedState) -> RiskFinding | None:
     labels = set(state.base.labels) - state.images_per_label.keys() if state.base else None
     if not labels:
         return None
-    return _finding(Risk.VANISHED_LABELS, f"Labels of the dataset without an image: {len(labels):,}.", sorted(labels))
+    detail = f"{_counted(len(labels), 'label no longer has', 'labels no longer have')} any images."
+    return _finding(Risk.VANISHED_LABELS, detail, sorted(labels))
 
 
 def _lookalike_labels(state: ProposedState) -> RiskFinding | None:
@@ -286,7 +361,11 @@ def _test_label_too_large(state: ProposedState) -> RiskFinding | None:
 
 
 _FINDERS: Final[dict[Risk, Callable[[ProposedState], RiskFinding | None]]] = {
+    Risk.REGISTERED_DATASET_GONE: _registered_dataset_gone,
     Risk.REMOVED_SHARE: _removed_share,
+    Risk.WORK_REMOVED: _work_removed,
+    Risk.WORK_OVERWRITTEN: _work_overwritten,
+    Risk.BOXES_ON_NEW_CONTENT: _boxes_on_new_content,
     Risk.NEW_LABELS: _new_labels,
     Risk.VANISHED_LABELS: _vanished_labels,
     Risk.LOOKALIKE_LABELS: _lookalike_labels,

@@ -26,7 +26,7 @@ from include.custom_labels.image_units import ImageUnits
 from include.custom_labels.label_tally import LabelCounts, LabelTally
 from include.custom_labels.ledger import IN_MANIFEST, LABEL_SEPARATOR, LedgerPage
 from include.custom_labels.sides import BOTH_SIDES, PreviousSides, Side, content_digest, identity_digest
-from include.custom_labels.split_report import SplitReport, label_splits, leakage, share, violations
+from include.custom_labels.split_report import SplitReport, empty_side, label_splits, leakage, share, violations
 from include.custom_labels.stratified_choice import StratifiedChoice
 
 
@@ -201,5 +201,8 @@ class Splitter:
             labels_without_test=[name for name, label in labels.items() if not label.test_images],
             labels_without_train=[name for name, label in labels.items() if not label.train_images],
             leakage=leakage(self._units, leaking, sides),
-            violations=violations(labels),
+            violations=violations(
+                labels,
+                empty_side(sides, self._known, labelled=len(labelled), is_frozen=self._rules.freeze_test),
+            ),
         )

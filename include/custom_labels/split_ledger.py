@@ -70,7 +70,13 @@ def _moved(page: LedgerPage, moves: list[tuple[int, Reason]]) -> LedgerPage:
     )
     for row, reason in moves:
         moved.states[row], moved.labels[row] = State.SKIPPED, None
-        moved.reasons[row], moved.details[row] = reason, ""
+        # Who looks into this ledger alone sees whether the image is at fault.
+        was = (
+            f"{page.states[row]}: {page.reasons[row]}"
+            if reason is Reason.IN_TRAIN_LEDGER and page.states[row] not in IN_MANIFEST
+            else ""
+        )
+        moved.reasons[row], moved.details[row] = reason, was
         if moved.entries is not None:
             moved.entries[row] = None
     return moved

@@ -123,11 +123,41 @@ def share(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 0.0
 
 
-def violations(labels: Mapping[str, LabelSplit]) -> list[RuleViolation]:
-    """AWS's rules for the labels of a train and a test dataset that these break."""
+def empty_side(sides: bytes | bytearray, known: bytes | bytearray, *, labelled: int, is_frozen: bool) -> str:
+    """Which of the two datasets gets no image, and why; empty where both get some, or there is none.
+
+    :param sides: of the images, one byte each
+    :param known: the sides that they were on before, likewise
+    :param labelled: images that have a label
+    :param is_frozen: whether the test dataset gains no image
+    """
+    tested, trained = sides.count(Side.TEST), sides.count(Side.TRAIN)
+    if (tested and trained) or not (tested or trained):
+        return ""
+    empty, other, side = ("training", "test", Side.TEST) if tested else ("test", "training", Side.TRAIN)
+    stay = known.count(side)
+    if stay == len(sides):
+        why = f"all {stay:,} images were in the {other} dataset before, and stay there"
+    elif is_frozen:
+        why = "it is frozen"
+    elif not labelled:
+        why = "no image has a label, and an image without one tests nothing"
+    else:
+        why = "each label has one set of images that belong together, and training needs it"
+        if stay:
+            why = f"{stay:,} images were in the {other} dataset before, and stay there; of the others, {why}"
+    return f"No image is in the {empty} dataset: {why}."
+
+
+def violations(labels: Mapping[str, LabelSplit], nothing: str = "") -> list[RuleViolation]:
+    """The rules for a train and a test dataset that these break.
+
+    :param nothing: of `empty_side`
+    """
     train = {name for name, label in labels.items() if label.train_images}
     test = {name: label.test_images for name, label in labels.items() if label.test_images}
     found = (
+        (Code.WARNING_EMPTY_SIDE, nothing),
         (Code.ERROR_INSUFFICIENT_LABEL_OVERLAP, overlap_shortfall(train, test.keys())),
         (Code.WARNING_TOO_MANY_TEST_IMAGES_PER_LABEL, crowded_labels(test)),
     )

@@ -161,7 +161,7 @@ class _Writer:
         change: ImageChange | None = parts.get(_CHANGE)
         manifest = parts.get(_LINE)
         entry = manifest if self._manifest_is_entries and _is_sent(row) else parts.get(_ENTRY)
-        line, content = entry or manifest or _held(row) or (None, _NOTHING)
+        line, content = entry or _kept(row) or manifest or _held(row) or (None, _NOTHING)
         changes = _changes(change, is_new=self._all_are_new and manifest is not None)
         _, _, bucket, key = name.split("/", 3)
         is_labelled = bool(content.image_labels or content.boxes)
@@ -273,9 +273,18 @@ def _was_in_dataset(row: LedgerRow | None, line: bytes | None) -> bool:
     return line is not None and (_is_sent(row) or row.state is State.HELD)
 
 
+def _kept(row: LedgerRow | None) -> tuple[bytes, Content] | None:
+    """A person's entry, which stayed in the dataset in place of the manifest's line."""
+    return _entry_of(row) if row is not None and row.reason is Reason.KEPT_DATASET_ENTRY else None
+
+
 def _held(row: LedgerRow | None) -> tuple[bytes, Content] | None:
     """The entry of an image that is gone from the source and still in the dataset."""
-    if row is None or row.state is not State.HELD or row.entry is None:
+    return _entry_of(row) if row is not None and row.state is State.HELD else None
+
+
+def _entry_of(row: LedgerRow) -> tuple[bytes, Content] | None:
+    if row.entry is None:
         return None
     line = row.entry.rstrip(b"\n")
     return line, LineContents().read(line)[1]

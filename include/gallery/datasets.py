@@ -18,7 +18,6 @@ from cachetools import LRUCache
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.diff import Snapshot
 from include.custom_labels.errors import AccessError, CustomLabelsError, DatasetConflictError
-from include.custom_labels.ledger import LedgerRow, ledger_rows
 from include.custom_labels.locations import S3FolderLocation
 from include.gallery.cache import Building, Cache, Progress
 from include.gallery.catalog import Catalog, Facts
@@ -36,17 +35,16 @@ from include.gallery.messages import (
     SnapshotCard,
 )
 from include.gallery.recent import Recent
+from include.gallery.save_lease import HOLDER
 from include.gallery.services import DatasetState, ServiceDataset, ServiceProject, Services
 from include.gallery.snapshots import DatasetName, SnapshotFacts, SnapshotReader
 from include.gallery.statistics import CountsReader
 from include.gallery.views import Views
+from include.object_store.holders import Holder
 from include.object_store.listing import list_folders
+from include.object_store.registered_snapshot import RegisteredSnapshot, whole_snapshot
 from include.object_store.registration_journal import read_journal
-from include.object_store.session import S3Session
-from include.object_store.snapshot_contents import read_snapshot
 from include.object_store.snapshots import CurrentSnapshot, DatasetFolder, SnapshotFolder, read_current
-from include.object_store.streams import read_lines
-from include.object_store.tables import read_ledger
 
 LISTS_S: Final = 30.0
 """How long the lists of projects, and what is in the workspace, count."""
@@ -234,11 +232,14 @@ class Datasets:
                 self._live[slug] = LiveEntries(name, self.services, self._cache, self.snapshots, self.arn, slug=slug)
             return self._live[slug]
 
-    def arn(self, name: DatasetName) -> str:
+    def arn(self, name: DatasetName, *, anew: bool = False) -> str:
         """The dataset's ARN; empty where Rekognition has none.
 
+        :param anew: ask Rekognition, whatever it answered a moment ago
         :raises CustomLabelsError: Rekognition cannot be asked
         """
+        if anew:
+            self._recent.forget(("projects",))
         found = self._service_dataset_of(name, self._service_projects())
         return found.dataset_arn if found else ""
 
@@ -354,14 +355,14 @@ class Datasets:
         if facts is None:
             sources = Sources(entries=entries, expected_images=0)
         else:
-            snapshot = self._folder(target.name).snapshot(facts.snapshot_id)
+            snapshot = whole_snapshot(s3, self._folder(target.name), facts.snapshot_id)
             changes = None
             if base is not None:
                 changes = self._changes(target.name, base, facts, progress)
             sources = Sources(
-                bucket=facts.bucket or _bucket_of(s3, snapshot),
-                ledger=_ledger_rows(s3, snapshot),
-                manifest=read_lines(s3, snapshot.manifest),
+                bucket=facts.bucket or _bucket_of(snapshot),
+                ledger=snapshot.ledger_rows(),
+                manifest=snapshot.manifest_lines(),
                 entries=entries,
                 are_entries_of_manifest=is_manifest,
                 changes=changes,
@@ -394,8 +395,10 @@ class Datasets:
             s3 = self.services.s3()
             build_comparison(
                 path,
-                read_snapshot(s3, folder.snapshot(before.snapshot_id)) if before else Snapshot(manifest=(), objects=()),
-                read_snapshot(s3, folder.snapshot(after.snapshot_id)),
+                whole_snapshot(s3, folder, before.snapshot_id).contents()
+                if before
+                else Snapshot(manifest=(), objects=()),
+                whole_snapshot(s3, folder, after.snapshot_id).contents(),
                 progress,
                 expected=max(after.images, before.images if before else 0),
             )
@@ -448,6 +451,10 @@ class Datasets:
         looks: bool = True,
     ) -> DatasetCard:
         arn = dataset.dataset_arn if dataset else ""
+        holder = (
+            self._recent.read(("working", self._slug(name)), TARGET_S, lambda: self._working(name)) if looks else None
+        )
+        is_saving = holder is not None and holder.dag_id == HOLDER
         return DatasetCard(
             project=name.project,
             dataset_type=name.dataset_type,
@@ -465,17 +472,16 @@ class Datasets:
             and facts is not None
             and (current.snapshot_id, current.dataset_arn) == (facts.snapshot_id, arn),
             last_run=facts.run if facts else None,
-            working=self._recent.read(("working", self._slug(name)), TARGET_S, lambda: self._working(name))
-            if looks
-            else None,
+            working=RunLink(dag_id=holder.dag_id, run_id=holder.run_id) if holder and not is_saving else None,
+            is_saving=is_saving,
         )
 
-    def _working(self, name: DatasetName) -> RunLink | None:
+    def _working(self, name: DatasetName) -> Holder | None:
         """Who holds the dataset's lease and has not ended."""
         lease = read_journal(self.services.s3(), self._folder(name)).lease
         if lease is None or lease.expires_at <= datetime.now(UTC) or self.services.runs().has_ended(lease.holder):
             return None
-        return RunLink(dag_id=lease.holder.dag_id, run_id=lease.holder.run_id)
+        return lease.holder
 
     def _snapshot_cards(self, name: DatasetName, current: CurrentSnapshot | None) -> list[SnapshotCard]:
         found = self._recent.read(
@@ -544,14 +550,9 @@ class Datasets:
         return _digest(str(self.services.workspace().folder), name.project, name.dataset_type)
 
 
-def _ledger_rows(session: S3Session, snapshot: SnapshotFolder) -> Iterator[LedgerRow]:
-    for page in read_ledger(session, snapshot.ledger):
-        yield from ledger_rows(page)
-
-
-def _bucket_of(session: S3Session, snapshot: SnapshotFolder) -> str:
+def _bucket_of(snapshot: RegisteredSnapshot) -> str:
     """The bucket of a snapshot's images, from its first line; empty where it has none."""
-    line = next(read_lines(session, snapshot.manifest), None)
+    line = next(snapshot.manifest_lines(), None)
     return read_entry(line)[0].split("/", 3)[2] if line else ""
 
 

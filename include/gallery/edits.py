@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -36,8 +36,9 @@ _HEADERS_AT_ONCE: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedEntry:
-    """An entry before and after; both without a line end."""
+    """An image's entry before and after; both without a line end."""
 
+    id: str
     before: bytes
     after: bytes
 
@@ -49,10 +50,13 @@ class Edits:
     """The edits of one save, in their order.
 
     :param catalog: with the dataset's entries as they are now
+    :param saved: ids of images that this save has sent already: what their entries say by now is somebody's later work
     :raises ManifestError: ERROR_MANIFEST_TOO_MANY_LABELS
     """
 
-    def __init__(self, edits: Sequence[Edit], catalog: Catalog, label_names: set[str]) -> None:
+    def __init__(
+        self, edits: Sequence[Edit], catalog: Catalog, label_names: set[str], saved: Collection[str] = ()
+    ) -> None:
         self._catalog = catalog
         self._renamings: list[tuple[int, LineEdit]] = []
         self._of_image: dict[str, list[tuple[int, LineEdit]]] = {}
@@ -73,7 +77,7 @@ class Edits:
                     self._of_image.setdefault(edit.id, []).append((number, _redraw(edit)))
                     # What a later drawing of the same image saw is what the first one left.
                     self._redrawings.setdefault(edit.id, edit)
-        self._ids = list(ids)
+        self._ids = [id for id in ids if id not in saved]
         _check_labels(edits, label_names)
 
     def outcomes(self, session: S3Session, creation_date: str) -> Iterator[Outcome]:
@@ -142,7 +146,7 @@ class Edits:
             after = edit_line(image.line, edits, creation_date)
         except ManifestError as error:
             return Refusal(id=id, key=image.key, problem=Problem.of(error))
-        return None if after is None else ChangedEntry(before=image.line, after=after.removesuffix(b"\n"))
+        return None if after is None else ChangedEntry(id=id, before=image.line, after=after.removesuffix(b"\n"))
 
 
 def _redraw(edit: Redrawing) -> Redraw:

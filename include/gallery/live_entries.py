@@ -2,9 +2,9 @@
 
 Rekognition lists 100 entries a request and takes five requests a second, so that 250,000 entries take eight minutes.
 Two things spare that. As long as the service says that the dataset was last changed when a run registered it, the
-entries are the lines of that run's manifest, where its ledger says so. And what the gallery itself saves is put into
-what is known: the time of the dataset's last change is then taken to be that of the save.
-A change that somebody else makes within the seconds of a save is therefore noticed with the next change only.
+entries are the lines of that run's manifest, where its ledger and the service's count say so. And what the gallery
+itself saves is put into what is known: where the save saw nobody else's operation, the time of the dataset's last
+change is taken to be that of the save; else the entries are read again (`include.gallery.save_work`).
 
 Known entries are in a SQLite file, which the processes of one API server share.
 """
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -46,7 +46,6 @@ REREAD_S: Final = 60.0
 _PAUSE_PER_READING: Final = 10
 _POLL_S: Final = 0.5
 _ENTRIES_AT_ONCE: Final = 1_000
-_IN_PROGRESS: Final = "_IN_PROGRESS"
 
 _SCHEMA: Final = """
 CREATE TABLE facts (facts TEXT NOT NULL);
@@ -63,6 +62,8 @@ class KnownEntries(msgspec.Struct, frozen=True, kw_only=True):
         are in the file
     :ivar updated_at: the dataset's last change that they include, as ISO 8601
     :ivar read_at: when they were read or put last
+    :ivar is_doubted: whether an entry turned out to be another one, although the dataset had not changed since: all of
+        them are read again
     """
 
     origin: str
@@ -71,6 +72,7 @@ class KnownEntries(msgspec.Struct, frozen=True, kw_only=True):
     read_at: datetime
     revision: int = 0
     snapshot_id: str = ""
+    is_doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +97,18 @@ class _Reading(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
-class LiveEntries:
-    """The entries of one dataset.
+class FindArn(Protocol):
+    """Finds a dataset by its name."""
 
-    :param find_arn: the ARN of the dataset of that name; empty where Rekognition has none
-    """
+    def __call__(self, name: DatasetName, *, anew: bool = False) -> str:
+        """The dataset's ARN; empty where Rekognition has none.
+
+        :param anew: ask Rekognition, whatever it answered a moment ago
+        """
+
+
+class LiveEntries:
+    """The entries of one dataset."""
 
     def __init__(
         self,
@@ -107,7 +116,7 @@ class LiveEntries:
         services: Services,
         cache: Cache,
         snapshots: SnapshotReader,
-        find_arn: Callable[[DatasetName], str],
+        find_arn: FindArn,
         *,
         slug: str,
     ) -> None:
@@ -165,6 +174,10 @@ class LiveEntries:
     def freshness(self) -> Freshness:
         """How well the entries are known; begins to read them where they have changed."""
         check = self._checked()
+        known = self._usable(check)
+        if known is not None and known.read_at > check.checked_at:
+            # Saved since, maybe by another process.
+            check = self._ask()
         if check.error is None and check.state is not None and not self._is_current(self._usable(check), check):
             self._begin(check)
         known = self._usable(check)
@@ -201,25 +214,28 @@ class LiveEntries:
 
         :param deadline_s: how long to wait
         :param on_progress: called now and then with the entries read and their number
+        :raises DatasetConflictError: DATASET_BUSY, where an operation is under way: `details` have its ``status``
         :raises CustomLabelsError: ENTRIES_NOT_CURRENT, or why they cannot be read
         """
         give_up = time.monotonic() + deadline_s
-        check = self._ask()
+        check = self._ask(anew=True)
         while True:
-            known = self._usable(check)
-            if known is not None and self._is_current(known, check):
-                return known
             if check.error is not None:
                 raise check.error
             if check.state is None:
                 raise not_in_rekognition(self.name)
+            if check.state.is_busy:
+                raise _busy(self.name, check.state)
+            known = self._usable(check)
+            if known is not None and self._is_current(known, check):
+                return known
             thread = self._begin(check, at_once=True)
             remaining = give_up - time.monotonic()
             if remaining <= 0:
                 raise DatasetConflictError(
                     "ENTRIES_NOT_CURRENT",
                     f"The entries of {self.name} have changed in Rekognition, and are still being read.",
-                    "Wait until the gallery says that it has read them, then try again. Nothing was changed.",
+                    "Wait until the gallery says that it has read them, then try again.",
                 )
             if thread is not None:
                 thread.join(min(_POLL_S, remaining))
@@ -233,26 +249,31 @@ class LiveEntries:
                     # Another process reads them.
                     threading.Event().wait(min(_POLL_S, remaining))
 
-    def put(self, lines: Iterable[bytes]) -> None:
+    def put(self, lines: Iterable[bytes], *, since: str, until: str) -> None:
         """Take in entries that the gallery has just saved, so that they are shown at once.
 
-        :param lines: as they were sent, one each
-        :raises CustomLabelsError: Rekognition cannot be asked for the time of the change
+        :param lines: one each, as they are in the dataset
+        :param since: the dataset's last change before the save, as ISO 8601
+        :param until: its last change after the save, as ISO 8601; empty where somebody else may have changed it as well
         """
-        check = self._ask()
-        if not self._path.exists():
-            # Nothing is known that they could be put into; they are read with all others.
-            return
-        with self._cache.lock(f"{self._file}.put"), self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._changing() as connection:
+            if connection is None:
+                # Nothing is known that they could be put into; they are read with all others.
+                return
             facts = _facts(connection)
             revision = facts.revision + 1
             connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", _rows(lines, revision))
-            updated_at = check.state.updated_at.isoformat() if check.state else facts.updated_at
+            # What is known lacks somebody else's changes as long as it does not say the dataset's time.
+            updated_at = until if until and facts.updated_at == since else facts.updated_at
             _write_facts(
                 connection, msgspec.structs.replace(facts, revision=revision, updated_at=updated_at, read_at=_now())
             )
-            connection.execute("COMMIT")
+
+    def doubt(self) -> None:
+        """Have all entries read again, although the dataset does not say that it was changed."""
+        with self._changing() as connection:
+            if connection is not None:
+                _write_facts(connection, msgspec.structs.replace(_facts(connection), is_doubted=True))
 
     # How it is done
 
@@ -262,14 +283,17 @@ class LiveEntries:
             check = self._check
             return check if check is not None and time.monotonic() - check.at < CHECK_S else self._ask()
 
-    def _ask(self) -> _Check:
-        """Ask Rekognition and the workspace."""
+    def _ask(self, *, anew: bool = False) -> _Check:
+        """Ask Rekognition and the workspace.
+
+        :param anew: find the dataset again as well: a run may have made another one of the same name
+        """
         at, checked_at = time.monotonic(), _now()
         error, arn, state = None, "", None
         found = read_current(self._services.s3(), self.name.folder(self._services.workspace()))
         current = found[0] if found else None
         try:
-            arn = self._find_arn(self.name)
+            arn = self._find_arn(self.name, anew=anew)
             state = self._services.datasets().describe(arn) if arn else None
         except CustomLabelsError as failure:
             error = failure
@@ -289,6 +313,7 @@ class LiveEntries:
     def _is_current(known: KnownEntries | None, check: _Check) -> bool:
         return (
             known is not None
+            and not known.is_doubted
             and check.state is not None
             and known.dataset_arn == check.dataset_arn
             and known.updated_at == check.state.updated_at.isoformat()
@@ -296,10 +321,11 @@ class LiveEntries:
 
     def _begin(self, check: _Check, *, at_once: bool = False) -> threading.Thread | None:
         """Have the entries read in a thread; None where they cannot be read now, or somebody else reads them."""
-        if check.state is None or check.state.status.endswith(_IN_PROGRESS):
+        if check.state is None or check.state.is_busy:
             self._failure = _busy(self.name, check.state) if check.state else None
             return None
         if self._adopt_snapshot(check):
+            self._failure = None
             return None
         with self._lock:
             if self._thread is not None and self._thread.is_alive():
@@ -321,9 +347,12 @@ class LiveEntries:
             or (current.dataset_arn, current.dataset_updated_at) != (check.dataset_arn, state.updated_at.isoformat())
         ):
             return False
+        before = self.known()
+        if before is not None and before.is_doubted and before.updated_at == current.dataset_updated_at:
+            return False
         dataset = self.name.folder(self._services.workspace())
         facts = self._snapshots.read(self._services.s3(), dataset, current.snapshot_id)
-        if facts is None or not facts.manifest_is_entries:
+        if facts is None or not facts.is_whole_dataset(current, state.images):
             return False
         known = KnownEntries(
             origin=f"snapshot {current.snapshot_id} {current.dataset_updated_at}",
@@ -429,6 +458,18 @@ class LiveEntries:
         return _Reading(read=0, total=0) if thread is not None and thread.is_alive() else None
 
     @contextlib.contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection | None]:
+        """A transaction over what is known, which is not replaced meanwhile; None where nothing is known."""
+        with self._cache.lock(f"{self._file}.put"):
+            if self._cache.find(self._file) is None:
+                yield None
+                return
+            with self._connection() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+
+    @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """:raises FileNotFoundError: nothing is known"""
         if self._cache.find(self._file) is None:
@@ -462,10 +503,12 @@ def _now() -> datetime:
 
 
 def _busy(name: DatasetName, state: DatasetState) -> DatasetConflictError:
+    """The error for a dataset with an operation under way."""
     return DatasetConflictError(
         "DATASET_BUSY",
         f"The dataset {name} is in {state.status}.",
-        "Wait until whoever works on it has finished.",
+        "Wait until the operation has ended, then try again.",
+        status=state.status,
     )
 
 

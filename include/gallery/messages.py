@@ -147,6 +147,7 @@ class DatasetCard(Message, frozen=True, kw_only=True):
     :ivar is_registered: whether the dataset was registered from that snapshot
     :ivar last_run: that published the snapshot, where it is known
     :ivar working: the run that works on the dataset now
+    :ivar is_saving: whether a save of the gallery does
     """
 
     project: str
@@ -163,6 +164,7 @@ class DatasetCard(Message, frozen=True, kw_only=True):
     is_registered: bool = False
     last_run: RunLink | None = None
     working: RunLink | None = None
+    is_saving: bool = False
 
 
 class ProjectCard(Message, frozen=True, kw_only=True):
@@ -459,24 +461,52 @@ class Refusal(Message, frozen=True, kw_only=True):
     problem: Problem
 
 
+class Waiting(Message, frozen=True, kw_only=True):
+    """What a save waits for before it goes on by itself.
+
+    ==========  =================================================================================================
+    cause       meaning
+    ==========  =================================================================================================
+    run         the Dag run `run` works on the dataset, since `working_since`
+    save        another save of the gallery is under way, since `working_since`
+    operation   somebody else has begun an operation in Rekognition: `status` is the dataset's
+    ==========  =================================================================================================
+
+    :ivar working_since: None where that is not known
+    :ivar lease_until: when the run's or the other save's lease ends by itself, unless it is renewed
+    :ivar since: when this save began to wait for it
+    :ivar until: when this save gives up
+    """
+
+    cause: Literal["run", "save", "operation"]
+    run: RunLink | None = None
+    status: str = ""
+    working_since: datetime | None = None
+    lease_until: datetime | None = None
+    since: datetime
+    until: datetime
+
+
 class Save(Message, frozen=True, kw_only=True):
     """``GET …/saves/{save_id}``, and the answer to ``POST …/saves``.
 
     ==========  =================================================================================================
     state       meaning
     ==========  =================================================================================================
-    reading     the dataset had changed, so that its entries are read again first
+    waiting     somebody else works on the dataset: see `waiting`
+    reading     the dataset had changed, so its entries are read again first; maybe once more between two batches
     sending     `sent` of `total` entries were accepted
     saved       every entry is in the dataset; `conflicts` and `refusals` were left out
     failed      `problem` says why; what was sent is kept in `record`
     ==========  =================================================================================================
 
     :ivar refusals: the first `MAX_REFUSALS`; `refused` counts all
-    :ivar record: ``s3://`` address of the entries before the save, to go back to
+    :ivar record: ``s3://`` address of the entries as they were right before they were sent, to go back to
     """
 
     save_id: str
-    state: Literal["reading", "sending", "saved", "failed"]
+    state: Literal["waiting", "reading", "sending", "saved", "failed"]
+    waiting: Waiting | None = None
     sent: int = 0
     total: int = 0
     conflicts: list[Conflict] = []

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from include.gallery.addresses import SampleAddress
 from include.gallery.messages import DatasetType, ImportSource, RunPage
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import Workspace
 
@@ -43,7 +43,7 @@ class ServiceProject:
 class DatasetState:
     """A dataset as Rekognition describes it.
 
-    :ivar updated_at: changes with every change of an entry
+    :ivar updated_at: when the last operation on it ended, and with it every change of an entry
     """
 
     status: str
@@ -53,6 +53,11 @@ class DatasetState:
     labelled: int
     labels: int
     errors: int
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an operation on it is under way."""
+        return self.status.endswith("_IN_PROGRESS")
 
 
 class DatasetService(Protocol):
@@ -71,7 +76,7 @@ class DatasetService(Protocol):
         """Entries of exactly this source-ref: none, or one."""
 
     def update(self, dataset_arn: str, lines: bytes) -> None:
-        """Send one batch, and wait until the dataset has it."""
+        """Send one batch; the dataset has it once `describe` says that the operation has ended."""
 
 
 class RunSource(Protocol):
@@ -82,6 +87,9 @@ class RunSource(Protocol):
 
     def has_ended(self, holder: Holder) -> bool:
         """Whether the run that holds a lease is known to have ended."""
+
+    def started_at(self, holder: Holder) -> datetime | None:
+        """When the run that holds a lease started; None where that is not known."""
 
     def sample(self, address: SampleAddress) -> bytes | None:
         """A JPEG that a run shows to the person whom it asks for approval; None where there is none."""

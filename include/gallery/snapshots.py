@@ -12,26 +12,48 @@ from typing import Any, Final
 
 from cachetools import LRUCache
 
+from include.custom_labels.ledger import State
 from include.custom_labels.reasons import Reason
 from include.gallery.messages import DatasetType, RunLink
 from include.object_store.listing import list_folders
 from include.object_store.session import S3Session
-from include.object_store.snapshots import DatasetFolder, SnapshotFolder, SnapshotSummary, Workspace, read_summary
+from include.object_store.snapshots import (
+    CurrentSnapshot,
+    DatasetFolder,
+    SnapshotFolder,
+    SnapshotSummary,
+    Workspace,
+    read_summary,
+)
 
 SNAPSHOTS_SHOWN: Final = 200
 """The newest ones that the gallery lists."""
 
 _SUMMARIES_KEPT: Final = 5_000
 _READERS: Final = 8
-# Of images whose entry is not the manifest's line, or that have none.
-_OTHER_ENTRIES: Final = frozenset(
+# Of images in the dataset whose entry is the manifest's line. Any other reason may be that of a person's line.
+_AS_SENT: Final = frozenset(
     {
-        Reason.KEPT_DATASET_ENTRY,
-        Reason.HELD_UNTIL_REPLACED,
-        Reason.BOXES_DO_NOT_FIT,
-        Reason.DROPPED_BY_SERVICE,
+        Reason.IN_FOLDER,
+        Reason.AT_FOLDER_LEVEL,
+        Reason.EMPTY_FOLDER_NAME,
+        Reason.AUTOMATIC_LABELING_OFF,
+        Reason.NAME_CONTRADICTS_CONTENT,
+        Reason.LARGE_FILE,
+        Reason.OVERWRITTEN_DATASET_ENTRY,
+        Reason.IN_ANNOTATIONS,
+        Reason.NO_ANNOTATIONS,
+        Reason.REPAIRED,
+        Reason.BELOW_MIN_CONFIDENCE,
+        Reason.FROM_DATASET,
+        Reason.UNLABELLED_AT_SOURCE,
+        Reason.ERRORS_AT_SOURCE,
+        Reason.IN_LAST_SNAPSHOT,
+        Reason.ENTRY_ERROR,
     }
 )
+# Whose images have no line in the manifest, and maybe an entry all the same; one whose boxes do not fit has a line.
+_WITHOUT_LINE: Final = frozenset({State.SKIPPED, State.QUARANTINED, State.REJECTED, State.REMOVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +77,8 @@ class SnapshotFacts:
 
     :ivar bucket: of the images; empty where the summary does not say
     :ivar base_snapshot_id: that the run compared with, empty for none; None where the summary does not say
-    :ivar manifest_is_entries: whether the dataset's entries were the manifest's lines once it was registered: what
-        people had changed, what is held and what the service dropped is no line of it
+    :ivar lines_are_entries: whether each line of the manifest was an entry of the dataset once it was registered: what
+        people had changed, and what the service dropped, is no line of it
     :ivar run: that published the snapshot, where it is known
     """
 
@@ -70,8 +92,19 @@ class SnapshotFacts:
     base_snapshot_id: str | None = None
     action: str = ""
     dataset_arn: str = ""
-    manifest_is_entries: bool = False
+    lines_are_entries: bool = False
     run: RunLink | None = None
+
+    def is_whole_dataset(self, current: CurrentSnapshot, images: int) -> bool:
+        """Whether the manifest's lines are the dataset's entries, all of them and no others.
+
+        Entries of other origin, held ones, and those of images that could not be read make the dataset larger.
+
+        :param current: the dataset's registered snapshot, which is this one
+        :param images: entries that the service counts
+        """
+        counts = {images, current.entries} if current.entries >= 0 else {images}
+        return self.lines_are_entries and counts == {self.images}
 
 
 def facts_of(summary: SnapshotSummary) -> SnapshotFacts:
@@ -80,7 +113,6 @@ def facts_of(summary: SnapshotSummary) -> SnapshotFacts:
     states = _mapping(details.get("states"))
     reasons = details.get("reasons")
     stats = _mapping(details.get("dataset_stats"))
-    names = {row.get("reason") for row in reasons} if isinstance(reasons, list) else None
     gate, run = details.get("gate"), _mapping(details.get("run"))
     return SnapshotFacts(
         snapshot_id=summary.snapshot_id,
@@ -93,12 +125,17 @@ def facts_of(summary: SnapshotSummary) -> SnapshotFacts:
         base_snapshot_id=str(gate.get("base_snapshot_id", "")) if isinstance(gate, dict) else None,
         action=str(_mapping(details.get("registration")).get("action", "")),
         dataset_arn=str(details.get("dataset_arn", "")),
-        # Entries that nobody imported would make the dataset larger than the manifest.
-        manifest_is_entries=names is not None
-        and not names & _OTHER_ENTRIES
+        lines_are_entries=isinstance(reasons, list)
+        and all(_has_no_other_entry(row) for row in reasons)
         and stats.get("TotalEntries") == summary.images,
         run=RunLink(dag_id=str(run["dag_id"]), run_id=str(run["run_id"])) if "run_id" in run else None,
     )
+
+
+def _has_no_other_entry(row: Mapping[str, Any]) -> bool:
+    """Whether images of this state and reason that have a line in the manifest have it as their entry."""
+    reason = row.get("reason")
+    return reason in _AS_SENT or (row.get("state") in _WITHOUT_LINE and reason != Reason.BOXES_DO_NOT_FIT)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

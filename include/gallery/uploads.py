@@ -25,23 +25,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 from include.custom_labels.errors import ManifestError, RequestError
 from include.custom_labels.image_headers import ImageFormat, ImageHeader, NeedMore, read_header
 from include.custom_labels.images import image_fault
+from include.custom_labels.label_names import is_allowed
 from include.custom_labels.local_files import IMAGES_PER_BATCH, name_fault
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
 from include.custom_labels.visible_text import shortened
 from include.gallery.messages import Upload, UploadedImage
 from include.gallery.services import Services
-from include.object_store.copies import SHA256
+from include.object_store.copies import ORIGINAL_NAME, SHA256
 from include.object_store.failures import error_of_boto3
 from include.object_store.listing import list_objects
 
 MAX_IMAGES: Final = IMAGES_PER_BATCH
 
 _EXTENSIONS: Final = {ImageFormat.PNG: "png", ImageFormat.JPEG: "jpg"}
-_NAME, _SIDES = "original-name", "image-sides"
+_SIDES: Final = "image-sides"
 _MAX_SHOWN_NAME: Final = 100
 """S3 keeps 2 KB of metadata, and a character may take twelve bytes of them."""
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HEADS_AT_ONCE: Final = 8
 
 
@@ -90,7 +90,7 @@ class Uploads:
                 ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
                 Metadata={
                     SHA256: digest.hexdigest(),
-                    _NAME: quote(shortened(name, _MAX_SHOWN_NAME), safe=" "),
+                    ORIGINAL_NAME: quote(shortened(name, _MAX_SHOWN_NAME), safe=" "),
                     _SIDES: f"{header.width}x{header.height}",
                 },
                 ContentType="image/png" if header.format is ImageFormat.PNG else "image/jpeg",
@@ -136,7 +136,7 @@ class Uploads:
         width, _, height = head["Metadata"].get(_SIDES, "0x0").partition("x")
         return UploadedImage(
             number=_number_of(key),
-            name=unquote(head["Metadata"].get(_NAME, "")),
+            name=unquote(head["Metadata"].get(ORIGINAL_NAME, "")),
             folder=key[len(place.prefix) :].rpartition("/")[0],
             key=key,
             width=int(width),
@@ -165,7 +165,7 @@ def check_folder(folder: str) -> None:
         fault = "a slash"
     elif folder.startswith("."):
         fault = "a dot at its start, which hides it"
-    elif _CONTROL.search(folder):
+    elif not is_allowed(folder):
         fault = "a line break or another control character"
     elif len(folder) > MAX_LABEL_NAME_LENGTH.value:
         fault = f"{len(folder)} characters, and a label has {MAX_LABEL_NAME_LENGTH.value}"

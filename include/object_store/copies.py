@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
+from include.object_store.conditional_writes import happened
 from include.object_store.failures import error_of_boto3
 from include.object_store.ranged_reads import object_changed
 from include.object_store.session import S3Session
@@ -33,11 +34,18 @@ from include.object_store.session import S3Session
 SOURCE_ETAG = "custom-labels-source-etag"
 SHA256 = "custom-labels-sha256"
 """User metadata of each copy: the source's ETag, and where the bytes came through here their digest in hex."""
+ORIGINAL_NAME = "original-name"
+"""User metadata of an image that lies under a name of ours: the name that its file had, quoted as in a URL.
+
+It goes with every copy: what was uploaded expires, and the name is a person's.
+"""
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _WHOLE_CHECKSUMS = ("ChecksumSHA256", "ChecksumCRC64NVME")
 # Of the way to S3 or of all that is copied, and not of one object.
-_GENERAL_CODES = frozenset({"S3_UNAVAILABLE", "S3_UNREACHABLE", "CREDENTIALS_REFUSED", "NO_CREDENTIALS"})
+_GENERAL_CODES = frozenset(
+    {"S3_UNAVAILABLE", "S3_UNREACHABLE", "CREDENTIALS_EXPIRED", "CREDENTIALS_REFUSED", "NO_CREDENTIALS"}
+)
 _CODE_STATES = {"OBJECT_NOT_FOUND": "missing", "BUCKET_NOT_FOUND": "missing", "ACCESS_DENIED": "denied"}
 
 
@@ -176,17 +184,10 @@ class _Copier:
                 code="OBJECT_TOO_LARGE",
                 detail=f"{wanted['ContentLength']:,} bytes",
             )
-        try:
-            found = _head(self._target, target)
-        except AccessError as error:
-            # Who may not list gets this answer also where nothing is. The write is on the condition that nothing is.
-            if error.code not in ("OBJECT_NOT_FOUND", "ACCESS_DENIED"):
-                raise
-            found = None
+        found = self._find(target)
         if found is None:
-            written = self._copy_inside(reader, source, target, wanted) or self._stream(reader, source, target, wanted)
+            state = self._copy_inside(reader, source, target, wanted) or self._stream(reader, source, target, wanted)
             found = _head(self._target, target)
-            state = CopyState.COPIED if written else CopyState.PRESENT
         else:
             state = CopyState.PRESENT
         if not self._is_same(reader, source, wanted, target, found, trust_record=state is CopyState.PRESENT):
@@ -231,11 +232,12 @@ class _Copier:
                     raise
                 raise error from other
 
-    def _copy_inside(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> bool:
-        """Let S3 copy; False where it would not: the other way then tells why, where that is a reason there too."""
+    def _copy_inside(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> CopyState | None:
+        """Let S3 copy; None where it would not: the other way then tells why, where that is a reason there too."""
         if reader is not self._target and source.bucket in self._streamed_buckets:
-            return False
-        try:
+            return None
+
+        def copy() -> CopyState:
             self._target.client.copy_object(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -249,17 +251,21 @@ class _Copier:
                 TaggingDirective="REPLACE",
                 **_content_type(wanted),
             )
+            return CopyState.COPIED
+
+        try:
+            return happened(copy, lambda: self._present(target))
         except (BotoCoreError, ClientError) as error:
             if error_of_boto3(error, source).code in ("ACCESS_DENIED", "BUCKET_NOT_FOUND"):
                 self._streamed_buckets.add(source.bucket)
-            return False
-        return True
+            return None
 
-    def _stream(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> bool:
-        """Read and write; False where something came to lie at the target meanwhile."""
+    def _stream(self, reader: S3Session, source: S3Uri, target: S3Uri, wanted: dict[str, Any]) -> CopyState:
+        """Read and write."""
         data = _read(reader, source, wanted["ETag"])
         digest = hashlib.sha256(data)
-        try:
+
+        def put() -> CopyState:
             self._target.client.put_object(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -270,12 +276,25 @@ class _Copier:
                 Metadata={**_metadata(wanted), SHA256: digest.hexdigest()},
                 **_content_type(wanted),
             )
+            return CopyState.COPIED
+
+        try:
+            return happened(put, lambda: self._present(target))
         except (BotoCoreError, ClientError) as error:
-            failure = error_of_boto3(error, target)
-            if failure.details.get("status") in (409, 412):
-                return False
-            raise failure from error
-        return True
+            raise error_of_boto3(error, target) from error
+
+    def _present(self, target: S3Uri) -> CopyState | None:
+        """PRESENT where something lies at the target, by a request of ours or somebody else's; its content decides."""
+        return CopyState.PRESENT if self._find(target) else None
+
+    def _find(self, target: S3Uri) -> dict[str, Any] | None:
+        try:
+            return _head(self._target, target)
+        except AccessError as error:
+            # Who may not list gets this answer also where nothing is. The write is on the condition that nothing is.
+            if error.code not in ("OBJECT_NOT_FOUND", "ACCESS_DENIED"):
+                raise
+            return None
 
     def _is_same(
         self,
@@ -313,7 +332,8 @@ def _place(uri: S3Uri) -> Any:
 
 
 def _metadata(head: dict[str, Any]) -> dict[str, str]:
-    return {SOURCE_ETAG: head["ETag"].strip('"')}
+    name = head["Metadata"].get(ORIGINAL_NAME)
+    return {SOURCE_ETAG: head["ETag"].strip('"'), **({ORIGINAL_NAME: name} if name is not None else {})}
 
 
 def _content_type(head: dict[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 from urllib3 import BaseHTTPResponse
 
-from include.custom_labels.errors import AccessError
+from include.custom_labels.errors import RENEW_CREDENTIALS, AccessError
 
 # AWS code -> our code, what is wrong, what to do. {place} is the location concerned.
 _TABLE: dict[str, tuple[str, str, str]] = {
@@ -40,9 +48,9 @@ _TABLE: dict[str, tuple[str, str, str]] = {
         "Check the AWS connection's credentials.",
     ),
     "ExpiredToken": (
-        "CREDENTIALS_REFUSED",
-        "The credentials used for {place} have expired.",
-        "Renew the AWS connection's credentials, or let it assume a role.",
+        "CREDENTIALS_EXPIRED",
+        "The credentials used for {place} have expired, or their session token is not valid any more.",
+        RENEW_CREDENTIALS,
     ),
     "SlowDown": (
         "S3_UNAVAILABLE",
@@ -65,6 +73,9 @@ _TABLE: dict[str, tuple[str, str, str]] = {
         "Enable the key, or have the objects encrypted with another one.",
     ),
 }
+EXPIRED = (SSOError, TokenRetrievalError)
+"""What botocore raises where a sign-on has expired, without a request."""
+
 _SAME_AS = {
     "404": "NoSuchKey",
     "NotFound": "NoSuchKey",
@@ -150,12 +161,16 @@ def error_of_boto3(error: BotoCoreError | ClientError, place: object) -> AccessE
             request_id=about.get("RequestId", ""),
             status=about.get("HTTPStatusCode", 0),
         )
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+    if isinstance(error, EXPIRED):
+        # Of a single sign-on or a web identity: botocore finds out before it asks S3.
+        return access_error("ExpiredToken", place, aws_message=str(error))
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
         return AccessError(
             "NO_CREDENTIALS",
             f"There are no complete AWS credentials to reach {place} with.",
             "Give the AWS connection credentials or a role to assume.",
             location=str(place),
+            reason=str(error),
         )
     return unreachable(error, place)
 

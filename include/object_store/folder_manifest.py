@@ -18,7 +18,7 @@ from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.manifest import image_level_lines
 from include.object_store.session import S3Session
-from include.object_store.streams import ObjectWriter, StoredObject
+from include.object_store.streams import ObjectWriter, StoredObject, stored_of
 from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page
 
 MANIFEST = "application/jsonlines"
@@ -93,6 +93,4 @@ def write_manifest(
                 summary.add(page)
             if table:
                 append_ledger_page(table, page)
-    if manifest.stored is None:
-        raise RuntimeError("the manifest's writer did not close")
-    return WrittenManifest(manifest=manifest.stored, ledger=table.stored if table else None)
+    return WrittenManifest(manifest=stored_of(manifest), ledger=table.stored if table else None)

@@ -1,8 +1,9 @@
 """``registration.json``: the journal and the lease of what is being done to one dataset.
 
 Rekognition has no transactions. Before a run does anything that a killed worker could leave half done, it writes here
-what it is about to do, under the condition that nobody wrote since it looked. Whoever comes next reads it and knows
-which entries may be from the unfinished run, and where the entries of a dataset that was being replaced are.
+what it is about to do, under the condition that nobody wrote since it looked. The next try of the run continues where
+the journal says; the next run knows which entries may be from an unfinished one, and where the entries of a dataset
+that was being replaced are.
 
 The lease says who works on the dataset. It ends when that run commits, when the run that holds it has ended in any
 other way, or by the time it names: a run of another Airflow cannot be asked.
@@ -11,12 +12,15 @@ other way, or by the time it names: a run of another Airflow cannot be asked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Literal, Self
 
 import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
+from include.object_store.documents import Instant, OptionalS3Address, S3Address
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder
 from include.object_store.streams import put_json, read_json
@@ -24,17 +28,13 @@ from include.object_store.streams import put_json, read_json
 LEASE: Final = timedelta(hours=24)
 """How long a run may take to create a dataset of any size; only a run of another Airflow has to wait for it."""
 
-
-class Holder(msgspec.Struct, frozen=True):
-    """The Dag run that works on the dataset, or a save of the gallery, whose ``dag_id`` names the gallery."""
-
-    dag_id: str
-    run_id: str
+_CONTENDERS: Final = 10
+"""How often a lease that is free is tried to be taken, each time behind somebody who was faster and gave it back."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     holder: Holder
-    expires_at: datetime
+    expires_at: Instant
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,32 +43,79 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     :ivar dataset_arn: of the dataset that is deleted
     :ivar entries: ``s3://`` address of all its entries, as they may be sent again
     :ivar count: how many
+    :ivar sha256: digest of the object, in hex; empty where nobody knows it
     """
 
     dataset_arn: str
-    entries: str
+    entries: S3Address
     count: int
+    sha256: str = ""
+
+
+Step = Literal["delete", "create_project", "create", "restore", "update", "verify", "done"]
+"""What a registration does next, in the order in which it is done; a plan needs some of them."""
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run has come with changing the dataset; written before and after each step.
+
+    :ivar holder: the run
+    :ivar plan: ``s3://`` address of the plan that is carried out
+    :ivar dataset_arn: of the dataset that is written; empty until it is created
+    :ivar dataset_updated_at: the dataset's last change that the run knows of, its own writes included; the next write
+        needs it to be the last
+    :ivar sent_bytes: how much of the changes was sent, and applied
+    :ivar sending_bytes: the same once the batch that is being sent was applied; 0 between batches
+    :ivar is_accepted: whether the service is known to have accepted that batch
+    :ivar is_created: whether this run has created the dataset
+    :ivar failure: why the creation failed, while the dataset is restored, as an event of the error
+    :ivar restored_arn: of the dataset that is created again from the export
+    """
+
+    holder: Holder
+    plan: S3Address
+    step: Step
+    dataset_arn: str = ""
+    dataset_updated_at: str = ""
+    sent_bytes: int = 0
+    sending_bytes: int = 0
+    is_accepted: bool = False
+    is_created: bool = False
+    failure: dict[str, Any] | None = None
+    restored_arn: str = ""
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """The content of ``registration.json``.
 
-    :ivar pending: ``s3://`` addresses of manifests that may have been sent, wholly or in part, since `current.json`
-        was written
+    :ivar sent: ``s3://`` address of the digests that runs which did not end well may have sent
+        (`include.object_store.sent_digests`); empty where the dataset is as `current.json` says
+    :ivar replacement: named until a run has verified the dataset that took the place of the one that was deleted
     """
 
     lease: Lease | None = None
-    pending: tuple[str, ...] = ()
+    sent: OptionalS3Address = ""
     replacement: Replacement | None = None
+    registration: Registration | None = None
 
 
 def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
     """What is under way; an empty journal where nothing ever was.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
+    """
+    return find_journal(session, dataset) or Journal()
+
+
+def find_journal(session: S3Session, dataset: DatasetFolder) -> Journal | None:
+    """The journal; None where there is no such document.
+
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     found = read_json(session, dataset.registration, Journal)
-    return found[0] if found else Journal()
+    return found[0] if found else None
 
 
 class HeldJournal:
@@ -98,23 +145,29 @@ class HeldJournal:
 
         :param has_ended: whether another holder's run is known to have ended
         :param lease: how long it lasts, unless it is renewed
-        :raises DatasetConflictError: DATASET_LEASED, where another run works on the dataset
+        :raises DatasetConflictError: DATASET_LEASED, where another run works on the dataset: `details` have its
+            ``holder`` and when its lease ends, ``expires_at``
         :raises AccessError: what S3 answers
         """
-        found = read_json(session, dataset.registration, Journal)
-        journal, etag = found or (Journal(), None)
-        other = journal.lease
-        if other and other.holder != holder and other.expires_at > now and not has_ended(other.holder):
-            raise DatasetConflictError(
-                "DATASET_LEASED",
-                f"The run {other.holder.run_id} of {other.holder.dag_id} works on this dataset.",
-                f"Wait until it has ended, then run again. If no such run exists, remove {dataset.registration}'s "
-                f"`lease`; it ends by itself at {other.expires_at.isoformat(timespec='seconds')}.",
-                holder=msgspec.to_builtins(other.holder),
-            )
-        held = cls(session, dataset, journal, etag)
-        held.write(lease=Lease(holder=holder, expires_at=now + lease))
-        return held
+        for _ in range(_CONTENDERS):
+            found = read_json(session, dataset.registration, Journal)
+            journal, etag = found or (Journal(), None)
+            other = journal.lease
+            if other and other.holder != holder and other.expires_at > now and not has_ended(other.holder):
+                raise DatasetConflictError(
+                    "DATASET_LEASED",
+                    f"The run {other.holder.run_id} of {other.holder.dag_id} works on this dataset.",
+                    "Wait until it has ended, then run again; if no such run exists, the lease ends at "
+                    f"{other.expires_at.isoformat(timespec='seconds')}.",
+                    holder=msgspec.to_builtins(other.holder),
+                    expires_at=other.expires_at.isoformat(),
+                )
+            held = cls(session, dataset, journal, etag)
+            # Somebody else may have been faster: what they wrote says whether they hold the lease now.
+            with suppress(_LeaseLostError):
+                held.write(lease=Lease(holder=holder, expires_at=now + lease))
+                return held
+        raise _lost(dataset)
 
     @classmethod
     def resume(cls, session: S3Session, dataset: DatasetFolder, holder: Holder) -> Self:
@@ -162,11 +215,15 @@ class HeldJournal:
 
     def commit(self) -> None:
         """Nothing is under way any more, and nobody works on the dataset."""
-        self.write(lease=None, pending=(), replacement=None)
+        self.write(lease=None, sent="", replacement=None, registration=None)
 
 
-def _lost(dataset: DatasetFolder) -> DatasetConflictError:
-    return DatasetConflictError(
+class _LeaseLostError(DatasetConflictError):
+    """Somebody else wrote the journal."""
+
+
+def _lost(dataset: DatasetFolder) -> _LeaseLostError:
+    return _LeaseLostError(
         "LEASE_LOST",
         f"Another run has taken over the work on this dataset: {dataset.registration} was changed.",
         "Look at what the other run did, then run again.",

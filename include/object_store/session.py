@@ -47,6 +47,13 @@ _BODIES = 5
 """So often is an object asked for whose body breaks off."""
 
 
+_PLACE = "custom-labels-place"
+
+
+def _note_place(params: Mapping[str, Any], context: dict[str, Any], **_: object) -> None:
+    context[_PLACE] = {name: params[name] for name in ("Bucket", "Key", "VersionId") if name in params}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bucket:
     """A bucket's address and how requests to it are signed, as botocore worked them out."""
@@ -95,6 +102,25 @@ class S3Session:
         self._lock = threading.Lock()
         self._buckets: dict[str, _Bucket] = {}
         self._stores: dict[str, S3Store] = {}
+        for operation in ("HeadBucket", "HeadObject"):
+            events = client.meta.events
+            events.register(f"before-parameter-build.s3.{operation}", _note_place, unique_id=f"{operation}-place")
+            events.register(f"after-call.s3.{operation}", self._say_why, unique_id=f"{operation}-why")
+
+    def _say_why(
+        self, http_response: AWSResponse, parsed: dict[str, Any], context: dict[str, Any], **_: object
+    ) -> None:
+        """Ask again with a body: an answer to HEAD has none, and a 400 alone may be of credentials as of a key."""
+        place = context.get(_PLACE)
+        if http_response.status_code != 400 or place is None:
+            return
+        try:
+            if "Key" in place:
+                self.client.get_object(**place, Range="bytes=0-0")["Body"].close()
+            else:
+                self.client.list_objects_v2(**place, MaxKeys=1)
+        except ClientError as error:
+            parsed["Error"] = error.response["Error"]
 
     def get(self, bucket: str, query: Mapping[str, str], place: object) -> urllib3.BaseHTTPResponse:
         """A signed GET on the bucket itself, repeated with backoff and jitter while S3 is busy or away.

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Final
 
 import boto3
-import msgspec
 from botocore.exceptions import BotoCoreError
 
 from include.custom_labels.diff import Snapshot
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.documents import decode_document
 from include.object_store.failures import error_of_boto3
 from include.object_store.session import S3Session
 from include.object_store.snapshots import SnapshotFolder, SnapshotSummary
-from include.object_store.streams import read_chunks, read_json, unreadable
+from include.object_store.streams import read_chunks, read_json
 from include.object_store.tables import ledger_objects, read_ledger_objects
 
 _READ_BYTES: Final = 1 << 18
@@ -66,11 +66,9 @@ def _read_address(address: str) -> Snapshot:
 def _read_folder(folder: Path) -> Snapshot:
     document = folder / "summary.json"
     try:
-        summary = msgspec.json.decode(document.read_bytes(), type=SnapshotSummary)
+        summary = decode_document(document, document.read_bytes(), SnapshotSummary)
     except FileNotFoundError as error:
         raise _no_snapshot(folder) from error
-    except msgspec.DecodeError as error:
-        raise unreadable(document, error) from error
     ledger = folder / "ledger.parquet"
     return Snapshot(manifest=_chunks(folder / f"{_name_of(summary)}.manifest"), objects=_objects(ledger))
 

@@ -8,6 +8,7 @@
       snapshots/<snapshot id>/                  <project>-<train|test>.manifest  ledger.parquet  entries.manifest
                                                 report.html  summary.json
       exports/<run>.manifest                    the entries of a dataset before it was replaced
+      sent/<run>.parquet                        digests of what unfinished runs may have sent
       current.json                              the registered snapshot
       edits/<save id>.manifest                  the entries that a save of the gallery changed, as they were before
       edits/<save id>.json                      what became of the save
@@ -19,6 +20,7 @@ summary is whole.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,22 +30,28 @@ import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
+from include.object_store.documents import Instant, S3Address, missing
+from include.object_store.holders import Holder
 from include.object_store.listing import list_folders
 from include.object_store.session import S3Session
-from include.object_store.streams import StoredObject, copy_object, put_bytes, put_json, read_json
+from include.object_store.streams import StoredObject, copy_object, put_bytes, put_json, read_bytes, read_json
 
 DatasetType = Literal["train", "test"]
 
+_ABOUT_THE_RUN = frozenset({"run", "timings"})
+"""Details of a snapshot that differ from run to run."""
 
-def snapshot_id(as_of: datetime, manifest_sha256: str) -> str:
+
+def snapshot_id(as_of: datetime, *contents: str) -> str:
     """The id of the snapshot with these contents, such as ``20261122T200000Z-0a1b2c3d``.
 
     :param as_of: the time that the dataset is as of, with a time zone
-    :param manifest_sha256: in hex
+    :param contents: digests, or other text, of everything in the snapshot that is not about when it was made
     """
     if as_of.tzinfo is None:
         raise ValueError("as_of has no time zone")
-    return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{manifest_sha256[:8]}"
+    digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()
+    return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
 
 
 class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,17 +59,31 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar manifest: ``s3://`` address of the manifest, in the snapshot's folder
     :ivar ledger: ``s3://`` address of the ledger, in the snapshot's folder
+    :ivar ledger_sha256: in hex, like the other digests; empty in a snapshot of an earlier release
+    :ivar entries_sha256: of the dataset's entries before; empty where none were kept
     :ivar details: what else the run has to say: counts, findings, timings
     """
 
     snapshot_id: str
-    as_of: datetime
-    manifest: str
+    as_of: Instant
+    manifest: S3Address
     manifest_sha256: str
     manifest_size_bytes: int
-    ledger: str
+    ledger: S3Address
     images: int
+    ledger_sha256: str = ""
+    entries_sha256: str = ""
     details: dict[str, Any] = {}
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True):
+    """The snapshot that one import of a dataset was last registered from.
+
+    :ivar summary_sha256: digest of its `summary.json`, which has the digests of the other objects
+    """
+
+    snapshot_id: str
+    summary_sha256: str = ""
 
 
 class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,17 +91,44 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     :ivar objects_sha256: digest of the images' keys, ETags and sizes, since a manifest does not change with every image
     :ivar is_holding: whether the dataset holds entries of images that the source no longer has
-    :ivar dataset_updated_at: when the service says that the dataset was last changed, once it was registered; as long
-        as it says so, nobody has changed an entry
+    :ivar dataset_updated_at: when the service says that the dataset was last changed, by the run's own last write or
+        before its entries were read; as long as it says so, nobody has changed an entry
+    :ivar run: that has registered it
+    :ivar origin: of the import, as it was resolved
+    :ivar bases: of each import of the dataset, by origin
+    :ivar begun_at: when the run began that the snapshot is of
+    :ivar entries: that the dataset was verified to have; -1 where that is not known
+    :ivar labelled: how many of them have a label or a box
+    :ivar content_sha256: of what the dataset holds: entries and the images' ETags
+    :ivar announced: what the last asset event that was sent for sure told of, see `announcement`
+    :ivar summary_sha256: of the snapshot's `summary.json`
     """
 
     snapshot_id: str
     manifest_sha256: str
     dataset_arn: str
-    registered_at: datetime
+    registered_at: Instant
     objects_sha256: str = ""
     is_holding: bool = False
     dataset_updated_at: str = ""
+    run: Holder | None = None
+    origin: str = ""
+    bases: dict[str, Base] = {}
+    begun_at: Instant | None = None
+    entries: int = -1
+    labelled: int = -1
+    content_sha256: str = ""
+    announced: str = ""
+    summary_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        # One of another form would fail later, where nobody expects it to.
+        _ = self.as_of
+
+    @property
+    def announcement(self) -> str:
+        """What an asset event tells of: content, and where it is."""
+        return f"{self.content_sha256} {self.dataset_arn}"
 
     @property
     def as_of(self) -> datetime:
@@ -131,8 +180,16 @@ class DatasetFolder:
     def registration(self) -> S3Uri:
         return self.folder.uri("registration.json")
 
+    @property
+    def exports(self) -> S3FolderLocation:
+        return _below(self.folder, "exports/")
+
     def export(self, run_slug: str) -> S3Uri:
-        return self.folder.uri(f"exports/{run_slug}.manifest")
+        return self.exports.uri(f"{run_slug}.manifest")
+
+    def sent(self, run_slug: str) -> S3Uri:
+        """Digests of the lines that a run and the unfinished runs before it may have sent."""
+        return self.folder.uri(f"sent/{run_slug}.parquet")
 
     def edited_entries(self, save_id: str) -> S3Uri:
         return self.folder.uri(f"edits/{save_id}.manifest")
@@ -186,7 +243,7 @@ def publish_snapshot(
     ledger: StoredObject,
     images: int,
     report: Callable[[SnapshotSummary], str] | None = None,
-    entries: S3Uri | None = None,
+    entries: StoredObject | None = None,
     details: dict[str, Any] | None = None,
 ) -> SnapshotSummary:
     """Make a snapshot of a staged manifest and ledger; the snapshot that is there already when it is the same.
@@ -194,35 +251,47 @@ def publish_snapshot(
     :param manifest: anywhere in S3; copied within S3
     :param report: makes the page of the snapshot, as HTML
     :param entries: the dataset's entries before, where the run removed or overwrote some of them
-    :raises DatasetConflictError: SNAPSHOT_CONFLICT when the id belongs to a manifest with other bytes
+    :param details: those that are about the run itself have no part in the snapshot's id
+    :raises DatasetConflictError: SNAPSHOT_CONFLICT when the id belongs to a snapshot with other contents
     :raises AccessError: what S3 answers
     """
-    snapshot = dataset.snapshot(snapshot_id(as_of, manifest.sha256))
+    told = {name: value for name, value in (details or {}).items() if name not in _ABOUT_THE_RUN}
+    entries_sha256 = entries.sha256 if entries is not None else ""
+    id = snapshot_id(
+        as_of,
+        manifest.sha256,
+        ledger.sha256,
+        entries_sha256,
+        msgspec.json.encode(told, order="deterministic").decode(),
+    )
+    snapshot = dataset.snapshot(id)
     found = read_json(session, snapshot.summary, SnapshotSummary)
     if found is None:
         copy_object(session, manifest.uri, snapshot.manifest)
         copy_object(session, ledger.uri, snapshot.ledger)
         summary = SnapshotSummary(
-            snapshot_id=snapshot_id(as_of, manifest.sha256),
+            snapshot_id=id,
             as_of=as_of.astimezone(UTC),
             manifest=str(snapshot.manifest),
             manifest_sha256=manifest.sha256,
             manifest_size_bytes=manifest.size_bytes,
             ledger=str(snapshot.ledger),
             images=images,
+            ledger_sha256=ledger.sha256,
+            entries_sha256=entries_sha256,
             details=details or {},
         )
         if entries is not None:
-            copy_object(session, entries, snapshot.entries)
+            copy_object(session, entries.uri, snapshot.entries)
         if report is not None:
             put_bytes(session, snapshot.report, report(summary).encode(), content_type="text/html; charset=utf-8")
         if put_json(session, snapshot.summary, summary, if_absent=True) is not None:
             return summary
         found = read_json(session, snapshot.summary, SnapshotSummary)
-    if found is None or found[0].manifest_sha256 != manifest.sha256:
+    if found is None or (found[0].manifest_sha256, found[0].ledger_sha256) != (manifest.sha256, ledger.sha256):
         raise DatasetConflictError(
             "SNAPSHOT_CONFLICT",
-            f"{snapshot.folder} holds another manifest than the one that was just built.",
+            f"{snapshot.folder} holds another manifest or ledger than those that were just built.",
             "Run again with another as_of, so that the snapshot gets an id of its own.",
             location=str(snapshot.folder),
         )
@@ -232,10 +301,24 @@ def publish_snapshot(
 def read_summary(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> SnapshotSummary | None:
     """The summary of a snapshot; None where there is no whole snapshot.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     found = read_json(session, dataset.snapshot(snapshot_id).summary, SnapshotSummary)
     return found and found[0]
+
+
+def summary_sha256(session: S3Session, dataset: DatasetFolder, snapshot_id: str) -> str:
+    """The digest of a snapshot's summary, for `CurrentSnapshot`.
+
+    :raises DocumentError: DOCUMENT_MISSING
+    :raises AccessError: what else S3 answers
+    """
+    uri = dataset.snapshot(snapshot_id).summary
+    found = read_bytes(session, uri)
+    if found is None:
+        raise missing(uri, "the run that published the snapshot")
+    return hashlib.sha256(found[0]).hexdigest()
 
 
 def nearest_snapshot(
@@ -244,7 +327,8 @@ def nearest_snapshot(
     """The whole snapshot that is as of the latest time before ``as_of``.
 
     :param or_later: take the first one after it where there is none
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     earlier: list[str] = []
     later: list[str] = []
@@ -261,7 +345,8 @@ def nearest_snapshot(
 def read_current(session: S3Session, dataset: DatasetFolder) -> tuple[CurrentSnapshot, str] | None:
     """The registered snapshot and the ETag to hand to `write_current`; None before the first registration.
 
-    :raises AccessError: DOCUMENT_UNREADABLE, or what S3 answers
+    :raises DocumentError: it is damaged, or of another format
+    :raises AccessError: what else S3 answers
     """
     return read_json(session, dataset.current, CurrentSnapshot)
 

@@ -7,18 +7,21 @@ block completes the upload and so leaves half a manifest that looks whole.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
+from include.object_store.conditional_writes import happened, is_failed_condition, is_gone_upload
+from include.object_store.documents import damaged, decode_document, encode_document
 from include.object_store.failures import error_of_boto3
 from include.object_store.ranged_reads import read_parts
 from include.object_store.session import S3Session
@@ -30,9 +33,7 @@ PART_BYTES = 8 * 1024 * 1024
 """S3 takes no smaller parts than 5 MiB, and 10,000 of them."""
 PARTS_IN_FLIGHT = 3
 
-_FAILED_CONDITION = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-
-T = TypeVar("T")
+Document = TypeVar("Document", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +52,20 @@ class StoredObject:
     sha256: str
 
 
+class Written(Protocol):
+    """What writes one object: an `ObjectWriter`, or what is made of one."""
+
+    @property
+    def stored(self) -> StoredObject | None:
+        """What was written, once the ``with`` block has ended."""
+
+
 class ObjectWriter:
     """A file to write that becomes an S3 object when its ``with`` block ends, and nothing when the block fails.
 
     Parts have at least `PART_BYTES`, and less than twice as many. At most `PARTS_IN_FLIGHT` + 2 are in memory.
 
-    :param if_absent: refuse to replace an object that exists
+    :param if_absent: refuse to replace an object that exists, whose name is this writer's own
     :ivar stored: what was written, once the block has ended
     """
 
@@ -71,6 +80,7 @@ class ObjectWriter:
         self.uri = uri
         self.stored: StoredObject | None = None
         self.closed = False
+        self._session = session
         self._client = session.client
         self._target: dict[str, Any] = {"Bucket": uri.bucket, "Key": uri.key}
         self._content_type = content_type
@@ -127,21 +137,17 @@ class ObjectWriter:
         if self.closed:
             return
         try:
-            answer = self._complete() if self._upload_id else self._put()
+            stored = self._complete() if self._upload_id else self._put()
         except (BotoCoreError, ClientError) as error:
             self.abort()
-            raise _write_error(error, self.uri) from error
+            if self._condition and is_failed_condition(error):
+                raise _object_exists(self.uri) from error
+            raise error_of_boto3(error, self.uri) from error
         except BaseException:
             self.abort()
             raise
         self._end()
-        self.stored = StoredObject(
-            uri=self.uri,
-            size_bytes=self._size_bytes,
-            etag=answer["ETag"].strip('"'),
-            version_id=answer.get("VersionId"),
-            sha256=self._digest.hexdigest(),
-        )
+        self.stored = stored
 
     def abort(self) -> None:
         """Forget everything that was written."""
@@ -155,7 +161,8 @@ class ObjectWriter:
             try:
                 self._client.abort_multipart_upload(**self._target, UploadId=self._upload_id)
             except (BotoCoreError, ClientError) as error:
-                raise error_of_boto3(error, self.uri) from error
+                if not is_gone_upload(error):
+                    raise error_of_boto3(error, self.uri) from error
 
     def _end(self) -> None:
         self.closed = True
@@ -169,10 +176,15 @@ class ObjectWriter:
         self._waiting, self._waiting_bytes = [], 0
         return part
 
-    def _put(self) -> dict[str, Any]:
-        return self._client.put_object(  # type: ignore[return-value]
-            **self._target, Body=self._take(), ContentType=self._content_type, **self._condition
-        )
+    def _put(self) -> StoredObject:
+        body = self._take()
+
+        def put() -> StoredObject:
+            return self._described(
+                self._client.put_object(**self._target, Body=body, ContentType=self._content_type, **self._condition)
+            )
+
+        return happened(put, self._find) if self._condition else put()
 
     def _send(self, body: bytes) -> None:
         try:
@@ -194,28 +206,60 @@ class ObjectWriter:
         checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
         return {"PartNumber": number, "ETag": answer["ETag"], **checksums}  # type: ignore[typeddict-item]
 
-    def _complete(self) -> dict[str, Any]:
+    def _complete(self) -> StoredObject:
         if self._waiting_bytes:
             self._send(self._take())
         parts = [part.result() for part in self._parts]
-        return self._client.complete_multipart_upload(  # type: ignore[return-value]
-            **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": parts}, **self._condition
+
+        def complete() -> StoredObject:
+            return self._described(
+                self._client.complete_multipart_upload(
+                    **self._target, UploadId=self._upload_id, MultipartUpload={"Parts": parts}, **self._condition
+                )
+            )
+
+        # Also without a condition, an upload can be completed only once.
+        return happened(complete, self._find, repeats_conflicts=False)
+
+    def _find(self) -> StoredObject | None:
+        """What was to be written, where it is there."""
+        try:
+            head = object_head(self._session, self.uri)
+        except AccessError as error:
+            if error.code != "OBJECT_NOT_FOUND":
+                raise
+            return None
+        digest = hashlib.sha256()
+        for chunk in read_parts(self._session, self.uri, size_bytes=head.size_bytes, etag=head.etag):
+            digest.update(chunk)
+        if digest.digest() != self._digest.digest():
+            return None
+        return self._described({"ETag": head.etag, "VersionId": head.version_id})
+
+    def _described(self, answer: Mapping[str, Any]) -> StoredObject:
+        return StoredObject(
+            uri=self.uri,
+            size_bytes=self._size_bytes,
+            etag=answer["ETag"].strip('"'),
+            version_id=answer.get("VersionId"),
+            sha256=self._digest.hexdigest(),
         )
 
 
-def _write_error(error: BotoCoreError | ClientError, uri: S3Uri) -> AccessError:
-    if not _is_failed_condition(error):
-        return error_of_boto3(error, uri)
+def stored_of(writer: Written) -> StoredObject:
+    """What a writer wrote, once its ``with`` block has ended."""
+    if writer.stored is None:
+        raise RuntimeError("a writer was asked for its object before its with block ended")
+    return writer.stored
+
+
+def _object_exists(uri: S3Uri) -> AccessError:
     return AccessError(
         "OBJECT_EXISTS",
         f"{uri} exists already, or is being written by someone else.",
         "Nothing was overwritten; run again to use what is there.",
         location=str(uri),
     )
-
-
-def _is_failed_condition(error: BotoCoreError | ClientError) -> bool:
-    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _FAILED_CONDITION
 
 
 def put_bytes(
@@ -229,6 +273,8 @@ def put_bytes(
 ) -> str | None:
     """Write a small object in one request; its new ETag, or None when the condition did not hold.
 
+    Under a condition, the bytes are to be nobody else's: an object that holds them counts as written.
+
     :param if_absent: only where no object is
     :param if_match: only over the object with this ETag, written without quotes
     :raises AccessError: what else S3 answers
@@ -238,25 +284,34 @@ def put_bytes(
         condition["IfNoneMatch"] = "*"
     if if_match is not None:
         condition["IfMatch"] = f'"{if_match}"'
-    try:
+
+    def put() -> str:
         answer = session.client.put_object(
             Bucket=uri.bucket, Key=uri.key, Body=data, ContentType=content_type, **condition
         )
+        return answer["ETag"].strip('"')
+
+    def find() -> str | None:
+        found = read_bytes(session, uri)
+        return found[1] if found and found[0] == data else None
+
+    try:
+        return happened(put, find) if condition else put()
     except (BotoCoreError, ClientError) as error:
-        if condition and _is_failed_condition(error):
+        if condition and is_failed_condition(error):
             return None
         failure = error_of_boto3(error, uri)
         if if_match is not None and failure.code == "OBJECT_NOT_FOUND":
             return None
         raise failure from error
-    return answer["ETag"].strip('"')
 
 
 def put_json(
     session: S3Session, uri: S3Uri, value: object, *, if_absent: bool = False, if_match: str | None = None
 ) -> str | None:
-    """`put_bytes` of a JSON document: anything that msgspec encodes, indented for people."""
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    """`put_bytes` of a JSON document, with its format and, under a condition, the id of the write."""
+    is_conditional = if_absent or if_match is not None
+    data = encode_document(value, write_id=secrets.token_hex(8) if is_conditional else "")
     return put_bytes(session, uri, data, content_type="application/json", if_absent=if_absent, if_match=if_match)
 
 
@@ -274,28 +329,20 @@ def read_bytes(session: S3Session, uri: S3Uri) -> tuple[bytes, str] | None:
         raise failure from error
 
 
-def read_json(session: S3Session, uri: S3Uri, kind: type[T]) -> tuple[T, str] | None:
-    """A JSON document as ``kind`` and its ETag without quotes; None where there is none.
+def read_json(session: S3Session, uri: S3Uri, kind: type[Document], *, sha256: str = "") -> tuple[Document, str] | None:
+    """A JSON document as the struct ``kind`` and its ETag without quotes; None where there is none.
 
-    :raises AccessError: DOCUMENT_UNREADABLE when it is not such a document, or what else S3 answers
+    :param sha256: what its bytes have to be, in hex; empty where that is not known
+    :raises DocumentError: DOCUMENT_UNREADABLE, DOCUMENT_FORMAT, or DOCUMENT_DAMAGED
+    :raises AccessError: what else S3 answers
     """
     found = read_bytes(session, uri)
     if found is None:
         return None
-    try:
-        return msgspec.json.decode(found[0], type=kind), found[1]
-    except msgspec.DecodeError as error:
-        raise unreadable(uri, error) from error
-
-
-def unreadable(place: object, error: Exception) -> AccessError:
-    """The error for a document that has not the form that this project gives it."""
-    return AccessError(
-        "DOCUMENT_UNREADABLE",
-        f"{place} is not what this project writes: {error}",
-        "Restore the object's previous version, or remove it.",
-        location=str(place),
-    )
+    document = decode_document(uri, found[0], kind)
+    if sha256 and hashlib.sha256(found[0]).hexdigest() != sha256:
+        raise damaged(uri, "its digest is another")
+    return document, found[1]
 
 
 def object_head(session: S3Session, uri: S3Uri) -> StoredHead:

@@ -10,14 +10,16 @@ from typing import Any, BinaryIO, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.custom_labels.dataset_entries import DIGEST_BYTES
 from include.custom_labels.ledger import LedgerPage, State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 from include.custom_labels.versions import ObjectsAsOf
+from include.object_store.documents import unreadable
 from include.object_store.ranged_reads import read_range
 from include.object_store.session import S3Session
-from include.object_store.streams import ObjectWriter, StoredObject, object_head, unreadable
+from include.object_store.streams import ObjectWriter, StoredObject, object_head, stored_of
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -47,12 +49,13 @@ LEDGER_SCHEMA = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("entry", pa.binary()),
         pa.field("place", pa.string()),
+        pa.field("sent", pa.binary(DIGEST_BYTES)),
     ]
 )
 # Dictionaries pay where values repeat; every key and ETag is another one.
 _REPEATED = ["last_modified", "state", "label", "reason", "detail"]
 # Columns of which whole pages often have one value, which is faster to count than to convert.
-_ALIKE = frozenset({"state", "label", "reason", "detail", "entry", "place", "version_id"})
+_ALIKE = frozenset({"state", "label", "reason", "detail", "entry", "place", "version_id", "sent"})
 
 
 class TableWriter:
@@ -69,6 +72,8 @@ class TableWriter:
             self._object,  # type: ignore[arg-type]
             schema,
             compression="zstd",
+            # Compressed data can be damaged and still be unpacked.
+            write_page_checksum=True,
             use_dictionary=repeated,  # type: ignore[arg-type]
         )
         self._batches: list[pa.RecordBatch] = []
@@ -149,20 +154,44 @@ class _RangedFile(io.RawIOBase):
         return len(data)
 
 
-def _read_columns(session: S3Session, uri: S3Uri, names: list[str]) -> Iterator[list[list[Any]]]:
-    """Columns in the order of their names; of None where the table was written before there was such a column."""
+def read_columns(session: S3Session, uri: S3Uri, schema: pa.Schema, names: Sequence[str]) -> Iterator[list[list[Any]]]:
+    """Columns of a table in the order of their names, `PAGE_ROWS` rows each.
+
+    Of None where the table was written before there was such a column, and the schema lets it be None.
+
+    :raises AccessError: OBJECT_NOT_FOUND, DOCUMENT_UNREADABLE, or what else S3 answers
+    """
+    with io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file:
+        yield from columns_of(file, uri, schema, names)
+
+
+def columns_of(file: BinaryIO, place: object, schema: pa.Schema, names: Sequence[str]) -> Iterator[list[list[Any]]]:
+    """The same of an open file.
+
+    :param place: what an error calls it
+    :raises DocumentError: DOCUMENT_UNREADABLE
+    """
     try:
-        with (
-            io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file,
-            pq.ParquetFile(file) as table,
-        ):
-            there = set(table.schema_arrow.names)
+        with pq.ParquetFile(file, page_checksum_verification=True) as table:
+            there = _columns_there(place, table.schema_arrow, schema, names)
             for batch in table.iter_batches(_BATCH_ROWS, columns=[name for name in names if name in there]):
                 for start in range(0, batch.num_rows, PAGE_ROWS):
                     page = batch.slice(start, PAGE_ROWS)
                     yield [page.column(name).to_pylist() if name in there else [None] * len(page) for name in names]
-    except pa.ArrowInvalid as error:
-        raise unreadable(uri, error) from error
+    # pyarrow raises an OSError where a page is not what its checksum says, or cannot be unpacked.
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise unreadable(place, error) from error
+
+
+def _columns_there(place: object, found: pa.Schema, schema: pa.Schema, names: Sequence[str]) -> set[str]:
+    there = set(found.names)
+    for field in map(schema.field, names):
+        if field.name not in there:
+            if not field.nullable:
+                raise unreadable(place, f"it has no column {field.name}")
+        elif not found.field(field.name).equals(field):
+            raise unreadable(place, f"its column {found.field(field.name)} is to be {field}")
+    return there
 
 
 def read_ledger_objects(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, str, int]]:
@@ -178,15 +207,10 @@ def ledger_objects(file: BinaryIO, place: object) -> Iterator[tuple[str, str, in
     """The same of an open file.
 
     :param place: what an error calls it
-    :raises AccessError: DOCUMENT_UNREADABLE
+    :raises DocumentError: DOCUMENT_UNREADABLE
     """
-    try:
-        with pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(_BATCH_ROWS, columns=["key", "etag", "size_bytes"]):
-                columns = [batch.column(name).to_pylist() for name in ("key", "etag", "size_bytes")]
-                yield from zip(*columns, strict=True)
-    except (pa.ArrowInvalid, KeyError) as error:
-        raise unreadable(place, error) from error
+    for columns in columns_of(file, place, LEDGER_SCHEMA, ["key", "etag", "size_bytes"]):
+        yield from zip(*columns, strict=True)
 
 
 def write_pages(session: S3Session, uri: S3Uri, pages: Iterable[ObjectPage]) -> StoredObject:
@@ -205,7 +229,7 @@ def write_pages_as_of(session: S3Session, uri: S3Uri, pages: Iterable[ObjectsAsO
     with TableWriter(session, uri, LISTING_SCHEMA) as table:
         for page, version_ids in pages:
             table.append(page.keys, page.sizes, page.etags, page.last_modified, version_ids)
-    return _stored(table)
+    return stored_of(table)
 
 
 def read_pages(session: S3Session, uri: S3Uri) -> Iterator[ObjectPage]:
@@ -213,7 +237,7 @@ def read_pages(session: S3Session, uri: S3Uri) -> Iterator[ObjectPage]:
 
     :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
     """
-    for columns in _read_columns(session, uri, _OBJECT_NAMES):
+    for columns in read_columns(session, uri, LISTING_SCHEMA, _OBJECT_NAMES):
         yield ObjectPage(*columns)
 
 
@@ -222,7 +246,7 @@ def read_version_ids(session: S3Session, uri: S3Uri) -> Iterator[str | None]:
 
     :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
     """
-    for (version_ids,) in _read_columns(session, uri, ["version_id"]):
+    for (version_ids,) in read_columns(session, uri, LISTING_SCHEMA, ["version_id"]):
         yield from version_ids
 
 
@@ -242,6 +266,7 @@ def append_ledger_page(table: TableWriter, page: LedgerPage) -> None:
         page.heights,
         page.entries or [None] * len(page),
         objects.places or [None] * len(page),
+        page.sent or [None] * len(page),
     )
 
 
@@ -253,7 +278,7 @@ def write_ledger(session: S3Session, uri: S3Uri, pages: Iterable[LedgerPage]) ->
     with TableWriter(session, uri, LEDGER_SCHEMA) as table:
         for page in pages:
             append_ledger_page(table, page)
-    return _stored(table)
+    return stored_of(table)
 
 
 def read_ledger(session: S3Session, uri: S3Uri) -> Iterator[LedgerPage]:
@@ -261,27 +286,37 @@ def read_ledger(session: S3Session, uri: S3Uri) -> Iterator[LedgerPage]:
 
     :raises AccessError: OBJECT_NOT_FOUND, or what else S3 answers
     """
-    columns = _read_columns(session, uri, LEDGER_SCHEMA.names)
-    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries, places in columns:
+    return _ledger_pages(read_columns(session, uri, LEDGER_SCHEMA, LEDGER_SCHEMA.names), uri)
+
+
+def ledger_of(file: BinaryIO, place: object) -> Iterator[LedgerPage]:
+    """The same of an open file.
+
+    :param place: what an error calls it
+    :raises DocumentError: DOCUMENT_UNREADABLE
+    """
+    return _ledger_pages(columns_of(file, place, LEDGER_SCHEMA, LEDGER_SCHEMA.names), place)
+
+
+def _ledger_pages(columns: Iterable[list[list[Any]]], place: object) -> Iterator[LedgerPage]:
+    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries, places, sent in columns:
         yield LedgerPage(
             ObjectPage(keys, sizes, etags, times, places if any(places) else None),
-            _members(State, states),
+            _members(State, states, place),
             labels,
-            _members(Reason, reasons),
+            _members(Reason, reasons, place),
             details,
             widths,
             heights,
             entries if any(entries) else None,
+            sent if any(sent) else None,
         )
 
 
-def _members(kind: type[Member], values: list[str]) -> list[Member]:
+def _members(kind: type[Member], values: list[str], place: object) -> list[Member]:
     """Members of an enumeration by their values, each of which is looked up once."""
-    members = {value: kind(value) for value in set(values)}
+    try:
+        members = {value: kind(value) for value in set(values)}
+    except ValueError as error:
+        raise unreadable(place, error) from error
     return [members[value] for value in values]
-
-
-def _stored(table: TableWriter) -> StoredObject:
-    if table.stored is None:
-        raise RuntimeError("a table was used before its with block ended")
-    return table.stored

@@ -29,6 +29,7 @@ from include.custom_labels.local_files import LocalFile, batches, check_upload_i
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
 from include.custom_labels.reasons import Reason
+from include.object_store.conditional_writes import happened, is_failed_condition
 from include.object_store.copies import SHA256, CopyOutcome, CopyState, copy_images
 from include.object_store.failures import error_of_boto3
 from include.object_store.listing import list_objects
@@ -286,7 +287,8 @@ class FolderUpload:
         digest = hashlib.sha256(data)
         if digest.hexdigest() != file.sha256:
             return file.refused(Reason.CHANGED, "its content is not what was staged")
-        try:
+
+        def put() -> LocalFile:
             self._session.client.put_object(
                 Bucket=target.bucket,
                 Key=target.key,
@@ -297,13 +299,18 @@ class FolderUpload:
                 Metadata={SHA256: file.sha256},
                 ContentType="image/png" if data.startswith(b"\x89PNG") else "image/jpeg",
             )
+            self._places[file.sha256] = target
+            return self._described(file, target, "uploaded")
+
+        def find() -> LocalFile | None:
+            return self._described(file, target, "already there") if self._holds(target, file) else None
+
+        try:
+            return happened(put, find)
         except (BotoCoreError, ClientError) as error:
-            failure = error_of_boto3(error, target)
-            if failure.details.get("status") in (409, 412):
-                return self._compared(file, target)
-            raise failure from error
-        self._places[file.sha256] = target
-        return self._described(file, target, "uploaded")
+            if is_failed_condition(error):
+                return file.refused(Reason.NAME_TAKEN, str(target))
+            raise error_of_boto3(error, target) from error
 
     def _compared(self, file: LocalFile, target: S3Uri) -> LocalFile:
         """The file where its name is taken: by itself, or by something else."""

@@ -22,7 +22,7 @@ from include.object_store.version_listing import versioning_of
 from include.pipelines import policies
 from include.pipelines.policies import Statement
 from include.pipelines.requests import AccessNeeds, PastNeeds
-from include.rekognition.errors import RekognitionDatasetError
+from include.rekognition.errors import RekognitionAccessDeniedError, RekognitionDatasetError
 from include.rekognition.hook import RekognitionHook
 
 _SAMPLE_SIZE = 20
@@ -357,14 +357,15 @@ class AccessCheck:
         try:
             project = self._rekognition.find_project(self._project)
         except RekognitionDatasetError as error:
+            denied = isinstance(error, RekognitionAccessDeniedError)
             return AccessRow(
                 check="Rekognition",
                 subject=subject,
                 outcome=Outcome.FAIL,
-                detail=str(error),
-                code="REKOGNITION_UNREACHABLE",
-                next_step="Allow the connection's role these actions, and check the connection's Region and endpoint.",
-                statements=(policies.on_projects(),),
+                detail=error.detail,
+                code=error.code,
+                next_step="Allow the connection's role these actions." if denied else error.next_step,
+                statements=(policies.on_projects(),) if denied else (),
             )
         datasets = ", ".join(dataset["DatasetType"].lower() for dataset in (project or {}).get("Datasets", ()))
         detail = f"exists, datasets: {datasets or 'none'}" if project else "does not exist yet"

@@ -7,29 +7,66 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
+from include.custom_labels.dataset_counts import DatasetCounts, check_counts
 from include.custom_labels.dataset_entries import read_entry
-from include.custom_labels.errors import AccessError
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
+from include.custom_labels.line_contents import Content, LineContents
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.manifest import submission_line
-from include.custom_labels.merge import BaseImage, MergePolicy, OurImage, Outcome, TheirEntry, merge
-from include.custom_labels.outcomes import OutcomeRow, aside_of_row, outcome_of_image, outcome_of_row
+from include.custom_labels.merge import (
+    BaseImage,
+    MergedImage,
+    MergePolicy,
+    OtherImport,
+    OurImage,
+    Outcome,
+    PendingDigest,
+    TheirEntry,
+    Version,
+    identity_of,
+    merge,
+)
+from include.custom_labels.moves import find_moves
+from include.custom_labels.outcomes import (
+    OutcomeRow,
+    aside_of_row,
+    is_withheld,
+    outcome_of_image,
+    outcome_of_row,
+    remembered_work,
+)
 from include.custom_labels.quotas import MAX_FINDING_SAMPLES
+from include.custom_labels.reasons import Reason
+from include.custom_labels.update_batches import Change
+from include.object_store.exports import read_export
+from include.object_store.registered_snapshot import RegisteredSnapshot, read_registered
 from include.object_store.registration_journal import Journal
-from include.object_store.snapshots import CurrentSnapshot, read_summary
-from include.object_store.streams import ObjectWriter, read_lines
+from include.object_store.sent_digests import read_sent, write_sent
+from include.object_store.snapshots import CurrentSnapshot
+from include.object_store.streams import ObjectWriter, StoredObject, read_lines, stored_of
 from include.object_store.tables import read_ledger
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import Progress
 
 JSON_LINES = "application/jsonlines"
 
+_ON_THE_OTHER_SIDE = frozenset({Reason.IN_TEST_DATASET, Reason.IN_TRAIN_DATASET})
+
 log = logging.getLogger(__name__)
+
+
+class Sampled(msgspec.Struct, frozen=True, kw_only=True):
+    """A number of images, and the addresses of the first of them."""
+
+    count: int = 0
+    samples: tuple[str, ...] = ()
 
 
 class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,98 +75,341 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar manifest: ``s3://`` address of all lines that the dataset holds afterwards
     :ivar changes: ``s3://`` address of the lines to send to the dataset as it is
     :ivar sent: number of lines in `changes`
-    :ivar outcomes: ``s3://`` address of the `OutcomeRow` lines
+    :ivar outcomes: ``s3://`` address of the `OutcomeRow` lines, sorted by key
+    :ivar digests: ``s3://`` address of what this import has sent last for each image once all of it is sent
     :ivar totals: images by outcome
     :ivar removals: entries that are only got rid of by replacing the dataset
     :ivar removed: images that the dataset loses by that
-    :ivar removed_samples: addresses of the first of them
     :ivar removed_digest: of the source-refs of these entries, for the approval
+    :ivar moved: images that were found again at another place
+    :ivar work_removed: images of `removed` with a person's work, which is kept aside
+    :ivar work_overwritten: images whose entry by a person gives way to the source
+    :ivar work_on_new_bytes: images whose bytes were replaced under a person's work
     :ivar entries: number of lines in `manifest`
     :ivar labelled: how many of them have a label or a box
     :ivar size_bytes: of `manifest`
+    :ivar entries_before: that the dataset has now
+    :ivar labels: images per label in the dataset afterwards
+    :ivar labels_before: the same before
+    :ivar content_sha256: of entries and images' ETags afterwards
     """
 
     manifest: str
     changes: str
     sent: int
     outcomes: str
+    digests: str
     totals: dict[str, int]
     removals: int
-    removed: int
-    removed_samples: tuple[str, ...]
+    removed: Sampled
     removed_digest: str
+    moved: int
+    work_removed: Sampled
+    work_overwritten: Sampled
+    work_on_new_bytes: Sampled
     entries: int
     labelled: int
     size_bytes: int
+    entries_before: int
+    labels: dict[str, int]
+    labels_before: dict[str, int]
+    content_sha256: str
 
 
-def policy_of(run: ImportRun, current: CurrentSnapshot | None) -> MergePolicy:
-    """What this run may do. An import removes only what it can have brought."""
-    request = run.request
-    return MergePolicy(
-        human_edits=request.human_edits,
-        removals=request.removals,
-        scope=request.scope,
-        removes_base=bool(request.origin) and request.origin == _origin_of(run, current),
-    )
+@dataclass(kw_only=True)
+class Merge:
+    """One merge of a run.
+
+    :ivar entries: the dataset's, with those of an export that it lost, sorted by identity
+    :ivar origin: of the import, as it was resolved
+    :ivar changes: of the lines that are sent, in their order, once `carry_out` has ended
+    """
+
+    run: ImportRun
+    built: Mapping[str, Any]
+    entries: list[TheirEntry]
+    journal: Journal
+    current: CurrentSnapshot | None
+    origin: str
+    changes: list[Change] = field(default_factory=list)
+
+    def carry_out(self) -> MergeResult:
+        """Merge, and leave what comes of it in the run's staging folder."""
+        run = self.run
+        base = base_of(run, self.current, self.origin)
+        moves = find_moves(places(base_rows(base)), our_places(run, self.built))
+        there = with_arriving_work(run, self.built, self.entries)
+        streams: list[Iterable[Version]] = [
+            our_images(run, self.built),
+            _moved(there, moves, is_list=True),
+            _moved(base_images(base), moves),
+            _moved(pending_digests(run, self.journal), moves),
+            *(_moved(images, moves) for images in other_imports(run, self.current, self.origin)),
+        ]
+        policy = MergePolicy(human_edits=run.request.human_edits, removals=run.request.removals)
+        return self._write(merge(streams, policy), _elsewhere(run, self.built), len(moves))
+
+    def _write(self, merged: Iterator[MergedImage], elsewhere: frozenset[str], moved: int) -> MergeResult:
+        run = self.run
+        tally = _Tally(elsewhere)
+        names = ("merged.manifest", "changes.manifest", "outcomes.jsonl")
+        told: list[OutcomeRow] = []
+        digests: list[tuple[str, bytes]] = []
+        self.changes.clear()
+        with ExitStack() as stack:
+            manifest, changes = (
+                stack.enter_context(ObjectWriter(run.s3, run.staged(name), content_type=JSON_LINES))
+                for name in names[:2]
+            )
+            for image in merged:
+                tally.add(image)
+                if image.line is not None:
+                    line = submission_line(image.line)
+                    manifest.write(line)
+                    if image.is_sent:
+                        changes.write(line)
+                        replaced = tally.labels_of(image.before) if image.before is not None else ()
+                        self.changes.append(
+                            Change(line_size_bytes=len(line), before=replaced, after=tally.labels_of(image.line))
+                        )
+                if image.sent is not None:
+                    digests.append((image.identity, image.sent))
+                if row := outcome_of_image(image):
+                    told.append(row)
+            size_bytes = manifest.tell()
+        stored = write_sent(run.s3, run.staged("digests.parquet"), digests)
+        # Images that were elsewhere before stand where they are now.
+        told.sort(key=lambda row: row.key)
+        write_outcomes(run, told)
+        totals = dict(sorted(tally.totals.items()))
+        before, after = tally.before, tally.after
+        check_counts(
+            after,
+            region=run.region,
+            dataset_type=run.dataset_type,
+            source_labels=self.built["images_per_label"],
+        )
+        log.info("The merge: %s", ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items()))
+        return MergeResult(
+            manifest=str(run.staged(names[0])),
+            changes=str(run.staged(names[1])),
+            sent=len(self.changes),
+            outcomes=str(run.staged(names[2])),
+            digests=str(stored.uri),
+            totals=totals,
+            removals=tally.removals,
+            removed=tally.removed.total(),
+            removed_digest=tally.digest.hexdigest() if tally.removals else "",
+            moved=moved,
+            work_removed=tally.work_removed.total(),
+            work_overwritten=tally.work_overwritten.total(),
+            work_on_new_bytes=tally.work_on_new_bytes.total(),
+            entries=after.entries,
+            labelled=after.labelled,
+            size_bytes=size_bytes,
+            entries_before=before.entries,
+            labels=after.images_per_label,
+            labels_before=before.images_per_label,
+            content_sha256=after.content_sha256,
+        )
 
 
-def _origin_of(run: ImportRun, current: CurrentSnapshot | None) -> str:
-    summary = read_summary(run.s3, run.dataset, current.snapshot_id) if current else None
-    return str(summary.details.get("origin", "")) if summary else ""
+class _Sample:
+    """Counts images, and keeps the first of them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._samples: list[str] = []
+
+    def add(self, source_ref: str) -> None:
+        self._count += 1
+        if len(self._samples) < MAX_FINDING_SAMPLES.value:
+            self._samples.append(source_ref)
+
+    def total(self) -> Sampled:
+        return Sampled(count=self._count, samples=tuple(self._samples))
+
+
+class _Tally:
+    """What a merge comes to.
+
+    :param elsewhere: images that are in the project's other dataset now, which is no loss
+    """
+
+    def __init__(self, elsewhere: frozenset[str]) -> None:
+        self.totals: Counter[str] = Counter()
+        self._contents = LineContents()
+        self._before: list[_Counted] = []
+        self._after: list[_Counted] = []
+        self.removals = 0
+        self.removed, self.work_removed = _Sample(), _Sample()
+        self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
+        self.digest = hashlib.sha256()
+        self._elsewhere = elsewhere
+
+    def add(self, image: MergedImage) -> None:
+        self.totals[image.outcome] += 1
+        if image.before is not None:
+            self._before.append(self._read(image.before))
+        if image.line is not None:
+            self._after.append(self._read(image.line, image.etag))
+        if image.is_removal:
+            self.removals += 1
+            self.digest.update(image.source_ref.encode() + b"\n")
+        if image.is_loss and image.identity not in self._elsewhere:
+            self.removed.add(image.source_ref)
+            if image.work is not None:
+                self.work_removed.add(image.source_ref)
+        if image.outcome is Outcome.OVERWRITTEN:
+            self.work_overwritten.add(image.source_ref)
+        if image.is_on_new_bytes:
+            self.work_on_new_bytes.add(image.source_ref)
+
+    @property
+    def before(self) -> DatasetCounts:
+        return _counts_of(self._before)
+
+    @property
+    def after(self) -> DatasetCounts:
+        return _counts_of(self._after)
+
+    def labels_of(self, line: bytes) -> tuple[str, ...]:
+        return self._contents.read(line)[1].labels
+
+    def _read(self, line: bytes, etag: str = "") -> _Counted:
+        line = line.removesuffix(b"\n")
+        name, content = self._contents.read(line)
+        return name, content, len(line) + 1, etag
+
+
+_Counted = tuple[str, Content, int, str]
+
+
+def _counts_of(rows: list[_Counted]) -> DatasetCounts:
+    """Lines are counted in the order of their own images, which is not that of the merge where images have moved."""
+    counts = DatasetCounts()
+    for name, content, line_size_bytes, etag in sorted(rows, key=itemgetter(0)):
+        counts.add_content(name, content, line_size_bytes=line_size_bytes, etag=etag)
+    return counts
+
+
+# The source.
 
 
 def our_images(run: ImportRun, built: Mapping[str, Any]) -> Iterator[OurImage]:
-    """The images of the manifest just built, with what the ledger knows of them."""
+    """The images that the source has, with what the ledger knows of them; those at fault have no line."""
     lines = read_lines(run.s3, S3Uri.parse(built["manifest"]))
     for row in ledger_of(run, built["ledger"]):
-        if row.state in IN_MANIFEST:
+        is_sent = row.state in IN_MANIFEST
+        if is_sent or is_withheld(row):
             yield OurImage(
                 identity=f"s3://{built['bucket']}/{row.key}",
-                line=next(lines),
+                line=next(lines) if is_sent else None,
                 etag=row.etag,
                 size_bytes=row.size_bytes,
                 width=row.width,
                 height=row.height,
+                is_carried=row.reason is Reason.IN_LAST_SNAPSHOT,
             )
 
 
-def base_images(run: ImportRun, current: CurrentSnapshot | None) -> Iterator[BaseImage]:
-    """The images of the snapshot that was last registered, and what its ledger holds or keeps aside beside them."""
-    if current is None:
-        return
-    snapshot = run.dataset.snapshot(current.snapshot_id)
-    summary = read_summary(run.s3, run.dataset, current.snapshot_id)
-    bucket = str(summary.details.get("bucket", "")) if summary else ""
-    lines = sent_images(run, str(snapshot.manifest))
-    sent = next(lines, None)
-    for row in ledger_of(run, str(snapshot.ledger)):
-        name = f"s3://{bucket}/{row.key}"
-        if sent is not None and sent.identity == name:
-            line, sent = sent.line, next(lines, None)
-        else:
-            line = row.entry if row.state is State.HELD else None
-        aside = aside_of_row(row)
-        if line is not None or aside is not None:
-            yield BaseImage(identity=name, line=line, etag=row.etag, size_bytes=row.size_bytes, aside=aside)
+def our_places(run: ImportRun, built: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """Identity, ETag and size of the images that the source has."""
+    for row in ledger_of(run, built["ledger"]):
+        if row.state in IN_MANIFEST or is_withheld(row):
+            yield f"s3://{built['bucket']}/{row.key}", row.etag, row.size_bytes
 
 
-def sent_images(run: ImportRun, manifest: str) -> Iterator[BaseImage]:
-    """The images of a manifest that was sent, or may have been; none where it is gone."""
-    try:
-        for line in read_lines(run.s3, S3Uri.parse(manifest)):
-            yield BaseImage(identity=identity(read_entry(line)[0]), line=line)
-    except AccessError as error:
-        if error.code != "OBJECT_NOT_FOUND":
-            raise
-        # Whatever of it is in the dataset then counts as a person's, and stays.
-        log.warning("%s is gone: what was sent from it cannot be told from a person's work.", manifest)
+def _elsewhere(run: ImportRun, built: Mapping[str, Any]) -> frozenset[str]:
+    """Images of a split that are in the project's other dataset."""
+    if not built.get("is_divided"):
+        return frozenset()
+    rows = ledger_of(run, built["ledger"])
+    return frozenset(f"s3://{built['bucket']}/{row.key}" for row in rows if row.reason in _ON_THE_OTHER_SIDE)
 
 
 def ledger_of(run: ImportRun, ledger: str) -> Iterator[LedgerRow]:
-    """The rows of a ledger."""
+    """The rows of a ledger that a task of this run has written."""
     for page in read_ledger(run.s3, S3Uri.parse(ledger)):
         yield from ledger_rows(page)
+
+
+# What was registered.
+
+
+def base_of(run: ImportRun, current: CurrentSnapshot | None, origin: str) -> RegisteredSnapshot | None:
+    """The snapshot that the same import of the dataset was last registered from.
+
+    :raises DocumentError: it is missing or damaged
+    """
+    base = current.bases.get(origin) if current else None
+    if current is None or base is None:
+        return None
+    return read_registered(run.s3, run.dataset, current, base)
+
+
+def base_rows(base: RegisteredSnapshot | None) -> Iterator[tuple[str, LedgerRow]]:
+    """Images of the base that the dataset had, or of which work is remembered, with their rows."""
+    if base is None:
+        return
+    bucket = str(base.summary.details.get("bucket", ""))
+    for row in base.ledger_rows():
+        if was_at_source(row) or row.entry is not None or row.sent is not None:
+            yield f"s3://{bucket}/{row.key}", row
+
+
+def was_at_source(row: LedgerRow) -> bool:
+    """Whether the source had the image when the ledger was closed."""
+    return row.state in IN_MANIFEST or row.state in (State.HELD, State.DROPPED)
+
+
+def base_images(base: RegisteredSnapshot | None) -> Iterator[BaseImage]:
+    """The base, as the merge takes it."""
+    for name, row in base_rows(base):
+        yield BaseImage(
+            identity=name,
+            sent=row.sent,
+            was_at_source=was_at_source(row) or row.sent is not None,
+            etag=row.etag,
+            size_bytes=row.size_bytes,
+            work=remembered_work(row),
+            is_aside=aside_of_row(row) is not None,
+        )
+
+
+def places(rows: Iterable[tuple[str, LedgerRow]]) -> Iterator[tuple[str, str, int]]:
+    """Identity, ETag and size of images."""
+    return ((name, row.etag, row.size_bytes) for name, row in rows)
+
+
+def other_imports(run: ImportRun, current: CurrentSnapshot | None, origin: str) -> list[Iterator[OtherImport]]:
+    """The images that each other import of the dataset has brought."""
+    others = [name for name in (current.bases if current else ()) if name != origin]
+    return [_brought(base) for name in others if (base := base_of(run, current, name)) is not None]
+
+
+def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
+    for name, row in base_rows(base):
+        if row.sent is not None and row.state is not State.REMOVED:
+            yield OtherImport(identity=name)
+
+
+def pending_digests(run: ImportRun, journal: Journal) -> Iterator[PendingDigest]:
+    """What runs that did not end well may have sent."""
+    if journal.sent:
+        for name, content in read_sent(run.s3, S3Uri.parse(journal.sent)):
+            yield PendingDigest(identity=name, content=content)
+
+
+def _moved(versions: Iterable[Any], moves: Mapping[str, str], *, is_list: bool = False) -> Iterable[Any]:
+    """The same under the identities that the images have now, in their order."""
+    if not moves:
+        return versions
+    named = (replace(each, identity=moves.get(each.identity, each.identity)) for each in versions)
+    return sorted(named, key=identity_of)
+
+
+# The dataset.
 
 
 def read_dataset(run: ImportRun, dataset_arn: str) -> list[TheirEntry]:
@@ -141,7 +421,7 @@ def read_dataset(run: ImportRun, dataset_arn: str) -> list[TheirEntry]:
         data = entry.encode()
         entries.append(TheirEntry(identity=identity(read_entry(data)[0]), line=data))
         progress(count)
-    return sorted(entries, key=lambda each: each.identity)
+    return sorted(entries, key=identity_of)
 
 
 def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> list[TheirEntry]:
@@ -149,93 +429,67 @@ def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> 
     if journal.replacement is None:
         return entries
     present = {each.identity for each in entries}
-    exported = read_lines(run.s3, S3Uri.parse(journal.replacement.entries))
+    exported = read_export(run.s3, run.dataset, journal.replacement)
     lost = [
         TheirEntry(identity=name, line=line, is_present=False)
         for line in exported
         if (name := identity(read_entry(line)[0])) not in present
     ]
-    return sorted([*entries, *lost], key=lambda each: each.identity)
+    return sorted([*entries, *lost], key=identity_of)
 
 
-def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> S3Uri:
-    """Entries as a manifest in the run's staging folder, from which the dataset could be created again."""
-    uri = run.staged("entries.manifest")
+def with_arriving_work(run: ImportRun, built: Mapping[str, Any], entries: list[TheirEntry]) -> list[TheirEntry]:
+    """The entries, and a person's work on images that come from the project's other dataset."""
+    if not built.get("arriving_work"):
+        return entries
+    present = {each.identity for each in entries}
+    arriving = [
+        TheirEntry(identity=name, line=line, is_present=False)
+        for name, line in read_works(run, built["arriving_work"])
+        if name not in present
+    ]
+    return sorted([*entries, *arriving], key=identity_of)
+
+
+def write_works(run: ImportRun, uri: S3Uri, found: Iterable[tuple[str, bytes]]) -> None:
+    """A person's entries by the identities of their images, for `read_works`."""
     with ObjectWriter(run.s3, uri, content_type=JSON_LINES) as writer:
+        for name, line in found:
+            writer.write(msgspec.json.encode([name, line.decode()]) + b"\n")
+
+
+def read_works(run: ImportRun, uri: str) -> Iterator[tuple[str, bytes]]:
+    """What `write_works` left."""
+    decoder = msgspec.json.Decoder(tuple[str, str])
+    for text in read_lines(run.s3, S3Uri.parse(uri)):
+        name, line = decoder.decode(text)
+        yield name, line.encode()
+
+
+def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> StoredObject:
+    """Entries as a manifest in the run's staging folder, from which the dataset could be created again."""
+    with ObjectWriter(run.s3, run.staged("entries.manifest"), content_type=JSON_LINES) as writer:
         for each in entries:
             writer.write(submission_line(each.line))
+    return stored_of(writer)
+
+
+def write_outcomes(run: ImportRun, rows: Iterable[OutcomeRow]) -> S3Uri:
+    """Rows for `read_outcomes`, in the run's staging folder."""
+    uri = run.staged("outcomes.jsonl")
+    with ObjectWriter(run.s3, uri, content_type=JSON_LINES) as writer:
+        for row in rows:
+            writer.write(msgspec.json.encode(row) + b"\n")
     return uri
 
 
-def merge_dataset(
-    run: ImportRun,
-    built: Mapping[str, Any],
-    entries: Iterable[TheirEntry],
-    journal: Journal,
-    current: CurrentSnapshot | None,
-) -> MergeResult:
-    """Merge, and leave what comes of it in the run's staging folder."""
-    merged = merge(
-        our_images(run, built),
-        entries,
-        base_images(run, current),
-        [sent_images(run, uri) for uri in journal.pending],
-        policy_of(run, current),
-    )
-    totals: Counter[str] = Counter()
-    removed = hashlib.sha256()
-    lost: list[str] = []
-    sent = removals = gone = lines = labelled = 0
-    names = ("merged.manifest", "changes.manifest", "outcomes.jsonl")
-    with ExitStack() as stack:
-        manifest, changes, outcomes = (
-            stack.enter_context(ObjectWriter(run.s3, run.staged(name), content_type=JSON_LINES)) for name in names
-        )
-        for image in merged:
-            totals[image.outcome] += 1
-            if image.line is not None:
-                line = submission_line(image.line)
-                manifest.write(line)
-                lines += 1
-                labelled += image.is_labelled
-                if image.is_sent:
-                    changes.write(line)
-                    sent += 1
-            if image.is_removal:
-                removals += 1
-                # A stale entry is another place of an image that stays.
-                gone += image.outcome is not Outcome.STALE
-                if image.outcome is not Outcome.STALE and len(lost) < MAX_FINDING_SAMPLES.value:
-                    lost.append(image.source_ref)
-                removed.update(image.source_ref.encode() + b"\n")
-            if row := outcome_of_image(image):
-                outcomes.write(msgspec.json.encode(row) + b"\n")
-        size_bytes = manifest.tell()
-    log.info("The merge: %s", ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(totals.items())))
-    return MergeResult(
-        manifest=str(run.staged(names[0])),
-        changes=str(run.staged(names[1])),
-        sent=sent,
-        outcomes=str(run.staged(names[2])),
-        totals=dict(sorted(totals.items())),
-        removals=removals,
-        removed=gone,
-        removed_samples=tuple(lost),
-        removed_digest=removed.hexdigest() if removals else "",
-        entries=lines,
-        labelled=labelled,
-        size_bytes=size_bytes,
-    )
-
-
 def read_outcomes(run: ImportRun, uri: str) -> Iterator[OutcomeRow]:
-    """What `merge_dataset` left, sorted by key."""
+    """What `write_outcomes` left, sorted by key."""
     decoder = msgspec.json.Decoder(OutcomeRow)
     for line in read_lines(run.s3, S3Uri.parse(uri)):
         yield decoder.decode(line)
 
 
-def ledger_outcomes(run: ImportRun, current: CurrentSnapshot) -> Iterator[OutcomeRow]:
+def ledger_outcomes(base: RegisteredSnapshot) -> Iterator[OutcomeRow]:
     """The same from the ledger of a snapshot, where nothing has changed since it was registered."""
-    rows = ledger_of(run, str(run.dataset.snapshot(current.snapshot_id).ledger))
-    return (outcome for row in rows if (outcome := outcome_of_row(row)))
+    return (outcome for row in base.ledger_rows() if (outcome := outcome_of_row(row)))

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from include.custom_labels.codes import Code
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary
-from include.custom_labels.locations import S3Uri
+from include.custom_labels.ledger import IN_MANIFEST, LedgerSummary
 from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
-from include.object_store.snapshots import DatasetType, nearest_snapshot
-from include.object_store.tables import read_ledger, write_ledger
+from include.object_store.registered_snapshot import nearest_whole_snapshot
+from include.object_store.snapshots import DatasetType
+from include.object_store.tables import write_ledger
 from include.pipelines.manifests import check_faults
 from include.pipelines.requests import SplitRequest
 from include.pipelines.runs import ImportRun
+from include.pipelines.shards import pages_of
+from include.pipelines.side_changes import run_of_type, write_arriving_work
 from include.pipelines.steps import step
 from include.rekognition.errors import translated_errors
 
@@ -46,9 +49,14 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
         return {request.dataset_type: shards, "report": None}
     bucket = shards[0]["bucket"]
     summary = LedgerSummary()
-    summary.add_all(_pages(import_run, shards))
+    summary.add_all(pages_of(import_run, shards))
+
+    def whole_ledger() -> str:
+        uri = import_run.staged("refused-ledger.parquet")
+        return str(write_ledger(import_run.s3, uri, pages_of(import_run, shards)).uri)
+
     # All faults are in the training dataset's ledger; their share is a matter of the whole import.
-    check_faults(summary)
+    check_faults(summary, whole_ledger, request.parameters)
     if request.distribution == "rekognition":
         sides, report = _service_sides(import_run, bucket, shards), None
     else:
@@ -57,11 +65,22 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
     for dataset_type in DATASET_TYPES:
         side = _SIDES[dataset_type]
         if sides.count(side):
-            pages = ledger_of(side, _pages(import_run, shards), sides)
+            pages = ledger_of(side, pages_of(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
-            divided[dataset_type] = [{"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}]
+            shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
+            work = write_arriving_work(import_run, dataset_type, shard) if request.register else ""
+            divided[dataset_type] = [shard | {"arriving_work": work, "findings": _findings(report)}]
         log.info("The %s dataset gets %s images.", dataset_type, f"{sides.count(side):,}")
     return divided
+
+
+def _findings(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """What the summary of the dataset that is made has to say of the other one, which has none."""
+    return [
+        {"code": violation["code"], "total": 1, "samples": [{"detail": violation["detail"]}]}
+        for violation in (report or {}).get("violations", ())
+        if violation["code"] == Code.WARNING_EMPTY_SIDE
+    ]
 
 
 def first_tasks(divided: dict[str, Any]) -> list[str]:
@@ -70,16 +89,14 @@ def first_tasks(divided: dict[str, Any]) -> list[str]:
 
 
 @step
-def choose_dataset(run: dict[str, Any], dataset_type: str) -> dict[str, Any]:
-    """The run as one of this type of dataset alone, with a place of its own for what its tasks hand on."""
+def choose_dataset(run: dict[str, Any], dataset_type: str, chosen: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The run as one of this type of dataset alone, with a place of its own for what its tasks hand on.
+
+    Values that the source's tasks chose for parameters which were left empty become the request's: the snapshot says
+    what was done, and the next run can go by it.
+    """
     import_run = ImportRun.from_json(run)
-    request = msgspec.structs.replace(import_run.request, dataset_type=dataset_type)
-    return msgspec.structs.replace(import_run, request=request, slug=f"{import_run.slug}-{dataset_type}").to_json()
-
-
-def _pages(run: ImportRun, shards: Iterable[Mapping[str, Any]]) -> Iterator[LedgerPage]:
-    for shard in shards:
-        yield from read_ledger(run.s3, S3Uri.parse(shard["ledger"]))
+    return run_of_type(import_run, dataset_type, **(chosen or {})).to_json()
 
 
 def _content_sides(
@@ -89,9 +106,9 @@ def _content_sides(
     for dataset_type in DATASET_TYPES:
         folder = run.workspace.dataset(request.project, dataset_type)
         # Only earlier ones: a backfill that is repeated sees what it saw the first time.
-        if summary := nearest_snapshot(run.s3, folder, run.as_of):
-            for page in read_ledger(run.s3, S3Uri.parse(summary.ledger)):
-                previous.add(_SIDES[dataset_type], str(summary.details.get("bucket", bucket)), page)
+        if snapshot := nearest_whole_snapshot(run.s3, folder, run.as_of):
+            for page in snapshot.ledger_pages():
+                previous.add(_SIDES[dataset_type], str(snapshot.summary.details.get("bucket", bucket)), page)
     rules = SplitRules(
         prefix=request.folder_prefix,
         test_share=request.test_share,
@@ -99,7 +116,7 @@ def _content_sides(
         freeze_test=request.freeze_test,
     )
     splitter = Splitter(rules, bucket, previous)
-    for page in _pages(run, shards):
+    for page in pages_of(run, shards):
         splitter.add(page)
     split = splitter.split()
     report: dict[str, Any] = msgspec.to_builtins(split.report)
@@ -117,7 +134,7 @@ def _service_sides(run: ImportRun, bucket: str, shards: list[dict[str, Any]]) ->
     entries = run.rekognition.iterate_dataset_entries(dataset["DatasetArn"]) if dataset and is_ready else iter(())
     tested = {identity(read_entry(entry.encode())[0]) for entry in entries}
     sides = bytearray()
-    for page in _pages(run, shards):
+    for page in pages_of(run, shards):
         for key, state in zip(page.objects.keys, page.states, strict=True):
             if state in IN_MANIFEST:
                 sides.append(Side.TEST if f"s3://{bucket}/{key}" in tested else Side.TRAIN)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from include.custom_labels.advice import advise
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import AccessError, DatasetConflictError, ManifestError, RequestError
-from include.custom_labels.label_attributes import SOURCE_REF
+from include.custom_labels.label_attributes import SOURCE_REF, has_members_of_its_own
 from include.custom_labels.ledger import IN_MANIFEST, LABEL_SEPARATOR, LedgerPage, State
 from include.custom_labels.line_rules import check_line
 from include.custom_labels.locations import S3FolderLocation, S3Uri
@@ -281,10 +282,11 @@ def read_entries(run: dict[str, Any], exported: dict[str, Any]) -> list[dict[str
             if source is not None:
                 buckets.setdefault(source.bucket, str(source))
     if destination is None and len(buckets) > 1:
+        code = Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS
         raise ManifestError(
-            Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS,
+            code,
             f"The dataset has images in {len(buckets)} buckets: {', '.join(list(buckets.values())[:5])}.",
-            "Give an S3 folder in `image_destination`: all images are copied there.",
+            advise(code, "A dataset's images lie in one bucket.", import_run.request.parameters),
             buckets=sorted(buckets),
         )
     rows.sort(key=lambda row: row.key.encode())
@@ -314,6 +316,10 @@ def read_row(data: bytes, number: int, destination: S3FolderLocation | None) -> 
         detail = f"{Code.ERROR_INVALID_SOURCE_REF_FORMAT}: the key below image_destination would be too long"
         return source, _rejected(str(source), detail)
     verdict = check_line(submission_line(data).removesuffix(b"\n"))
+    refused = [problem.detail for problem in verdict.problems if problem.code is Code.ERROR_INVALID_LABEL_NAME]
+    if refused:
+        detail = f"{Code.ERROR_INVALID_LABEL_NAME}: {', '.join(refused)}"
+        return source, _Row(key=target.key, state=State.REJECTED, reason=Reason.LABEL_NOT_ALLOWED, detail=detail)
     labels = sorted(verdict.image_labels | verdict.box_labels)
     codes = list(dict.fromkeys(service_codes(raw)))
     reason = Reason.FROM_DATASET if labels else Reason.UNLABELLED_AT_SOURCE
@@ -350,9 +356,10 @@ def service_codes(value: object) -> Iterator[str]:
 
 
 def entry_line(data: bytes, target: S3Uri | None = None) -> bytes:
-    """The entry as it is sent: canonical where everything in it is understood, else as it was listed.
+    """The entry as it is sent: canonical where that says all of it, else as it was listed.
 
-    What Rekognition wrote into it is left out.
+    What Rekognition wrote into it is left out. A copy does not lose anything else: neither attributes of unsupported
+    types nor members that people's tools gave an entry for themselves.
 
     :param target: where the image is now, where that is another place
     :raises ManifestError: ERROR_INVALID_JSON_LINE
@@ -362,8 +369,7 @@ def entry_line(data: bytes, target: S3Uri | None = None) -> bytes:
         line = parse_line(submitted)
     except ManifestError:
         line = None
-    # The canonical form leaves attributes of unsupported types out, and a copy is not to lose anything.
-    if line is not None and not line.unsupported:
+    if line is not None and not has_members_of_its_own(msgspec.json.decode(submitted)):
         return canonical_line(replace(line, source_ref=str(target)) if target else line)
     if target is None:
         return submitted

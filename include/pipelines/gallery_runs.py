@@ -7,7 +7,8 @@ through the same Airflow SDK as a task does, straight from secrets backends and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -15,15 +16,17 @@ from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+from airflow.sdk import Variable
 from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
+from include.custom_labels.advice import advise
 from include.custom_labels.diff import DIFFERENCES, SnapshotDiff
 from include.custom_labels.risks import RiskFinding
 from include.gallery.addresses import SampleAddress
 from include.gallery.messages import HeldChange, HeldImage, Risk, RunDataset, RunPage
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetType
 from include.object_store.streams import read_bytes
@@ -31,8 +34,8 @@ from include.pipelines.gate_tasks import APPROVE, CHECK_GATE, QUESTION_KEY
 from include.pipelines.gates import GATE_KEY, Gate
 from include.pipelines.import_tasks import PUBLISH
 from include.pipelines.registration import Plan
-from include.pipelines.registration_group import PLAN, RECONCILE
-from include.pipelines.runs import ImportRun
+from include.pipelines.registration_tasks import PLAN, REGISTER
+from include.pipelines.runs import AIRFLOW_ID_VARIABLE, ImportRun
 from include.pipelines.snapshot_report import SampleImage
 
 FIRST_TASK: Final = "validate_request"
@@ -64,8 +67,23 @@ class AirflowRuns:
         return found and found[0]
 
     def has_ended(self, holder: Holder) -> bool:
-        """Whether Airflow knows the run and that it has ended; False for one of another Airflow."""
-        return run_state(holder.dag_id, holder.run_id) in _ENDED
+        """Whether the run is known to have ended; one that this Airflow does not know any more was deleted.
+
+        False for a run of another Airflow, and for a save, which is no run: their leases end by time.
+        """
+        state = run_state(holder.dag_id, holder.run_id)
+        if state is None:
+            # Without an id, no run of this Airflow has ever held a lease.
+            return holder.airflow != "" and holder.airflow == Variable.get(AIRFLOW_ID_VARIABLE, default="")
+        return state in _ENDED
+
+    def started_at(self, holder: Holder) -> datetime | None:
+        """When the run started; None where this Airflow does not know it, or it has not started."""
+        with create_session() as session:
+            found: datetime | None = session.scalar(
+                select(DagRun.start_date).where(DagRun.dag_id == holder.dag_id, DagRun.run_id == holder.run_id)
+            )
+        return found
 
     def describe(self, dag_id: str, run_id: str) -> RunPage | None:
         """What the run changed, or would change, as far as it has come; None where there is no such run."""
@@ -89,7 +107,7 @@ class AirflowRuns:
         )
 
 
-_TASKS: Final = (PLAN, CHECK_GATE, RECONCILE, PUBLISH)
+_TASKS: Final = (PLAN, CHECK_GATE, REGISTER, PUBLISH)
 
 
 def run_state(dag_id: str, run_id: str) -> str | None:
@@ -136,7 +154,7 @@ def _dataset(
     def of(task: str, key: str = XCOM_RETURN_KEY) -> Any:
         return left.get((f"{dataset_type}.{task}", key))
 
-    reconciled = of(RECONCILE) or {}
+    reconciled = of(REGISTER) or {}
     decided = reconciled.get("plan") or of(PLAN)
     plan = msgspec.convert(decided, Plan) if decided else None
     found = of(CHECK_GATE, GATE_KEY)
@@ -151,7 +169,7 @@ def _dataset(
         base_snapshot_id=gate.base_snapshot_id if gate else "",
         counts=_counts(gate.diff) if gate else {},
         states=reconciled.get("states", {}),
-        held=_held(asking, waiting[asking], question, plan, gate)
+        held=_held(run, asking, waiting[asking], question, plan, gate)
         if asking in waiting and question and plan and gate
         else None,
     )
@@ -165,7 +183,9 @@ def _counts(diff: SnapshotDiff | None) -> dict[str, int]:
     return {kind: total for kind, total in totals.items() if total is not None}
 
 
-def _held(task_id: str, options: list[str], question: dict[str, Any], plan: Plan, gate: Gate) -> HeldChange:
+def _held(
+    run: ImportRun, task_id: str, options: list[str], question: dict[str, Any], plan: Plan, gate: Gate
+) -> HeldChange:
     images = msgspec.convert(question.get("images", []), list[SampleImage])
     return HeldChange(
         task_id=task_id,
@@ -175,7 +195,7 @@ def _held(task_id: str, options: list[str], question: dict[str, Any], plan: Plan
         counts=_counts(gate.diff),
         labels_appeared=gate.diff.labels_appeared if gate.diff else [],
         labels_vanished=gate.diff.labels_vanished if gate.diff else [],
-        risks=[_risk(each) for each in gate.risks],
+        risks=[_risk(each, run.request.parameters) for each in gate.risks],
         images=[
             HeldImage(
                 change=each.what,
@@ -190,10 +210,10 @@ def _held(task_id: str, options: list[str], question: dict[str, Any], plan: Plan
     )
 
 
-def _risk(found: RiskFinding) -> Risk:
+def _risk(found: RiskFinding, parameters: Collection[str]) -> Risk:
     return Risk(
         code=found.risk,
-        explanation=found.risk.explanation,
+        explanation=advise(found.risk, found.risk.explanation, parameters),
         detail=found.detail,
         count=found.count,
         samples=list(found.samples),

@@ -28,9 +28,6 @@ CONNECTION_VARIABLE = "custom_labels_gallery_conn_id"
 
 _LIFETIME_S = 300
 _CONNECTIONS = 16
-_UPDATE_DELAY_S = 2
-# Shorter than the lease of a save, which is renewed before each batch.
-_UPDATE_ATTEMPTS = 360
 
 
 class AirflowServices:
@@ -124,7 +121,6 @@ class HookDatasets:
     def update(self, dataset_arn: str, lines: bytes) -> None:
         with refused_by_rekognition():
             self._hook.update_dataset_entries(dataset_arn, lines)
-            self._hook.wait("dataset_updated", dataset_arn, _UPDATE_DELAY_S, _UPDATE_ATTEMPTS)
 
 
 def connection_id() -> str:

@@ -14,8 +14,8 @@ from airflow.sdk import XComArg, get_current_context, task
 from include.custom_labels.split_report import SplitReport
 from include.pipelines.gates import GATE_KEY, asks, check_gate
 from include.pipelines.registration import Plan
-from include.pipelines.registration_group import BEGIN, PLAN
-from include.pipelines.reporting import question_of
+from include.pipelines.registration_tasks import PLAN, REGISTER
+from include.pipelines.reporting import departures_of, question_of
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import step
 from include.rekognition.pool import CALLING_SLOTS, in_pool
@@ -53,8 +53,18 @@ def pass_gate(
     for risk in gate.risks:
         log.warning("%s: %s %s", risk.risk, risk.detail, ", ".join(map(ascii, risk.samples)))
     if not asks(import_run, decided, gate):
-        return group + BEGIN
-    pushed.xcom_push(key=QUESTION_KEY, value=question_of(import_run, built, decided, gate))
+        return group + REGISTER
+    pushed.xcom_push(
+        key=QUESTION_KEY,
+        value=question_of(
+            import_run,
+            built,
+            decided,
+            gate,
+            images_per_label=decided.merged.labels if decided.merged else None,
+            departures=departures_of(decided),
+        ),
+    )
     return group + APPROVE
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from include.custom_labels.advice import advise
 from include.custom_labels.diff import Snapshot, SnapshotDiff, diff_snapshots
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import IN_MANIFEST, ledger_rows
@@ -15,8 +16,8 @@ from include.custom_labels.locations import S3Uri
 from include.custom_labels.risks import BaseState, ProposedState, Risk, RiskFinding, find_risks
 from include.custom_labels.sides import content_digest, identity_digest
 from include.custom_labels.split_report import SplitReport
-from include.object_store.snapshot_contents import read_snapshot
-from include.object_store.snapshots import DatasetType, SnapshotSummary, nearest_snapshot, read_current, read_summary
+from include.object_store.registered_snapshot import RegisteredSnapshot, nearest_whole_snapshot, read_registered
+from include.object_store.snapshots import DatasetType, read_current
 from include.object_store.streams import read_chunks
 from include.object_store.tables import read_ledger, read_ledger_objects
 from include.pipelines.registration import WRITES, Plan
@@ -26,6 +27,9 @@ GATE_KEY = "gate"
 """XCom key of what the gate found."""
 
 _OTHER: dict[DatasetType, DatasetType] = {"train": "test", "test": "train"}
+
+_WITHOUT_A_WRITE: Final = frozenset({Risk.BOXES_ON_NEW_CONTENT})
+"""Risks of runs that leave the dataset as it is: the source has changed beneath it."""
 
 log = logging.getLogger(__name__)
 
@@ -45,60 +49,72 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_gate(run: ImportRun, built: Mapping[str, Any], plan: Plan, split: SplitReport | None) -> Gate:
-    """Compare the manifest with the snapshot before it, and look for risks where the dataset would be changed."""
+    """Compare the manifest with the snapshot before it, and look for risks where dataset or source have changed."""
     if plan.action == "unchanged" and plan.entries < 0:
         # The same objects as in the registered snapshot, and nobody has touched the dataset.
-        current = plan.fingerprint.current
-        return Gate(base_snapshot_id=current.snapshot_id if current else "", split=split)
+        return Gate(base_snapshot_id=plan.base_snapshot_id, split=split)
     base = _base(run, plan)
     diff = diff_snapshots(
-        read_snapshot(run.s3, run.dataset.snapshot(base.snapshot_id)) if base else Snapshot(manifest=(), objects=()),
+        base.contents() if base else Snapshot(manifest=(), objects=()),
         Snapshot(
             manifest=read_chunks(run.s3, S3Uri.parse(built["manifest"])),
             objects=read_ledger_objects(run.s3, S3Uri.parse(built["ledger"])),
         ),
     )
-    risks = find_risks(_state(run, built, plan, base, diff, split), _accepted(run)) if plan.action in WRITES else []
-    return Gate(base_snapshot_id=base.snapshot_id if base else "", diff=diff, risks=risks, split=split)
+    has_new_content = plan.merged is not None and plan.merged.work_on_new_bytes.count > 0
+    risks: list[RiskFinding] = []
+    if plan.action in WRITES or has_new_content:
+        found = find_risks(_state(run, built, plan, diff, split), _accepted(run))
+        risks = [each for each in found if plan.action in WRITES or each.risk in _WITHOUT_A_WRITE]
+    return Gate(base_snapshot_id=base.summary.snapshot_id if base else "", diff=diff, risks=risks, split=split)
 
 
 def _accepted(run: ImportRun) -> list[Risk]:
     return [Risk(name) for name in run.request.accept_risks]
 
 
-def _base(run: ImportRun, plan: Plan) -> SnapshotSummary | None:
-    """The registered snapshot, or for a run that does not register, the one before it."""
+def _base(run: ImportRun, plan: Plan) -> RegisteredSnapshot | None:
+    """What the same import was last registered from, or for a run that does not register, the snapshot before it."""
     if plan.action in ("build_only", "superseded"):
-        return nearest_snapshot(run.s3, run.dataset, run.as_of)
+        return nearest_whole_snapshot(run.s3, run.dataset, run.as_of)
     current = plan.fingerprint.current
-    return read_summary(run.s3, run.dataset, current.snapshot_id) if current else None
+    if current is None or plan.origin not in current.bases:
+        return None
+    return read_registered(run.s3, run.dataset, current, current.bases[plan.origin])
 
 
 def _state(
-    run: ImportRun,
-    built: Mapping[str, Any],
-    plan: Plan,
-    base: SnapshotSummary | None,
-    diff: SnapshotDiff,
-    split: SplitReport | None,
+    run: ImportRun, built: Mapping[str, Any], plan: Plan, diff: SnapshotDiff, split: SplitReport | None
 ) -> ProposedState:
     leaked, samples = _leakage(run, built, split)
+    merged = plan.merged
+    if merged is None:
+        raise ValueError("a plan that writes has merged")
+    current = plan.fingerprint.current
     return ProposedState(
         dataset_type=run.dataset_type,
         region=run.region,
         images=plan.entries,
-        size_bytes=plan.size_bytes,
-        images_per_label={label: count.after for label, count in diff.labels.items() if count.after},
+        size_bytes=merged.size_bytes,
+        images_per_label=merged.labels,
         images_seen=built["images"],
         at_fault=built["at_fault"],
-        base=BaseState(
-            images=diff.images_before, labels=[label for label, count in diff.labels.items() if count.before]
-        )
-        if base
+        fault_samples=built["fault_samples"],
+        # The dataset itself is what is compared: labels of entries that stay have not vanished.
+        base=BaseState(images=diff.images_before, labels=list(merged.labels_before))
+        if current and plan.dataset_arn
         else None,
+        gone_dataset=current.dataset_arn if current and not plan.dataset_arn else "",
         max_removed_percent=run.request.max_removed_percent,
-        removed=plan.removed,
-        removed_samples=plan.removed_samples,
+        removed=merged.removed.count,
+        removed_samples=merged.removed.samples,
+        moved=merged.moved,
+        work_removed=merged.work_removed.count,
+        work_removed_samples=merged.work_removed.samples,
+        work_overwritten=merged.work_overwritten.count,
+        work_overwritten_samples=merged.work_overwritten.samples,
+        new_content=merged.work_on_new_bytes.count,
+        new_content_samples=merged.work_on_new_bytes.samples,
         other_labels=_other_labels(run, split),
         leaked=leaked,
         leaked_samples=samples,
@@ -147,15 +163,16 @@ def asks(run: ImportRun, plan: Plan, gate: Gate) -> bool:
     :raises DatasetConflictError: RISKS_FOUND, where nobody is to be asked
     """
     approval = run.request.approval
-    if plan.action not in WRITES or (approval != "always" and not gate.risks):
+    if not gate.risks and (plan.action not in WRITES or approval != "always"):
         return False
     if approval == "never":
         first = gate.risks[0]
         others = f" {len(gate.risks) - 1} more: see the log." if len(gate.risks) > 1 else ""
+        meaning = advise(first.risk, first.risk.explanation, run.request.parameters)
         raise DatasetConflictError(
             "RISKS_FOUND",
             f"{first.risk}: {first.detail}{others}",
-            f"{first.risk.explanation} Name the risk in `accept_risks` to go on with it, or set `approval` to "
+            f"{meaning} Name the risk in `accept_risks` to go on with it, or set `approval` to "
             "`on_risk` to be asked. Nothing was changed.",
             risks=[risk.risk for risk in gate.risks],
         )

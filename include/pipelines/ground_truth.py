@@ -12,6 +12,7 @@ import msgspec
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.exceptions import BotoCoreError, ClientError
 
+from include.custom_labels.advice import advise
 from include.custom_labels.coco import read_coco
 from include.custom_labels.codes import Code
 from include.custom_labels.csv_labels import read_csv_row
@@ -27,6 +28,7 @@ from include.custom_labels.pascal_voc import MAX_FILE_BYTES, read_pascal_voc
 from include.custom_labels.quotas import MAX_JSON_LINE_LENGTH, MAX_MANIFEST_BYTES
 from include.custom_labels.reasons import Reason
 from include.object_store.copies import DONE, CopyOutcome, CopyState, copy_images
+from include.object_store.failures import error_of_boto3
 from include.object_store.listing import list_objects
 from include.object_store.object_facts import ObjectFacts, find_objects
 from include.object_store.ranged_reads import read_parts, read_range
@@ -35,6 +37,7 @@ from include.object_store.streams import ObjectWriter, put_json, read_lines
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.access import AccessCheck, raise_on_failure
 from include.pipelines.annotation_rows import AnnotationRows, Row
+from include.pipelines.refusals import refuse
 from include.pipelines.requests import AccessNeeds, GroundTruthRequest
 from include.pipelines.runs import ImportRun, rekognition_hook, s3_session
 from include.pipelines.shard_size import COPIED_PER_S, INSPECTED_PER_S
@@ -59,7 +62,7 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
     """
     import_run = ImportRun.from_json(run)
     request = _request(import_run)
-    annotations = request.annotations or _output_of_job(request)
+    annotations = request.annotations or output_of_job(request)
     source = _source(import_run, request)
     progress = Progress("annotated images read")
     # Only manifests are copied to the folder of the images: in the other formats they lie there already.
@@ -75,7 +78,8 @@ def read_annotations(run: dict[str, Any]) -> list[dict[str, Any]]:
         log.info("%s images are named by %s; findings: %s", f"{len(rows):,}", annotations, totals or "none")
         if not any(row.state is not State.SKIPPED for row in rows):
             code = Code.ERROR_EMPTY_MANIFEST
-            raise ManifestError(code, f"{code.message} {annotations} names no image.", "Check the annotations.")
+            message = f"{code.message} {annotations} names no image"
+            raise refuse(import_run, code, message, f"Check the annotations; findings: {findings}.", rows.pages())
         _find_images(import_run, source, request, rows)
         bucket = _bucket(import_run, request, rows, annotations)
         copies = _write_copies(import_run, rows)
@@ -166,7 +170,7 @@ def _source(run: ImportRun, request: GroundTruthRequest) -> S3Session:
     return s3_session(request.source_conn_id)
 
 
-def _output_of_job(request: GroundTruthRequest) -> S3Uri:
+def output_of_job(request: GroundTruthRequest) -> S3Uri:
     """The output manifest of the labeling job.
 
     :raises RequestError: LABELING_JOB_NOT_FOUND, LABELING_JOB_NOT_COMPLETED
@@ -187,6 +191,9 @@ def _output_of_job(request: GroundTruthRequest) -> S3Uri:
                 f"There is no labeling job {name!r} in {region}.",
                 "Check its name and the connection's Region, or give its output manifest as `manifest`.",
             ) from error
+        failure = error_of_boto3(error, f"the labeling job {name}")
+        if failure.code == "CREDENTIALS_EXPIRED":
+            raise failure from error
         raise _job_unreadable(name, answer["Code"]) from error
     except BotoCoreError as error:
         raise _job_unreadable(name, type(error).__name__) from error
@@ -389,7 +396,10 @@ def _bucket(run: ImportRun, request: GroundTruthRequest, rows: AnnotationRows, a
         code = Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS
         counts = ", ".join(f"{bucket} ({count:,})" for bucket, count in buckets.most_common(5))
         raise ManifestError(
-            code, f"{code.message} {counts}", "Set `image_root` to the folder that images are to be copied to."
+            code,
+            f"{code.message} {counts}.",
+            advise(code, "A dataset's images lie in one bucket.", request.parameters),
+            buckets=dict(buckets),
         )
     if not buckets and not request.is_elsewhere:
         # Where no image can be had, their bucket says why, with the rights to ask for.

@@ -15,12 +15,10 @@ from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.policy import ONE_WAY, task_of
 from include.pipelines.publication import DATASETS, publish
-from include.pipelines.reconciliation import reconcile
-from include.pipelines.registration import PLAN_KEY, plan_registration
-from include.pipelines.registration_group import PLAN, RECONCILE, register
+from include.pipelines.registration_tasks import plan_task, register_task
 from include.pipelines.start import check_access, validate_request
 from include.pipelines.summaries import summarize
-from include.rekognition.pool import CALLING_SLOTS, LISTING_SLOTS, WAITING_SLOTS, in_pool
+from include.rekognition.pool import CALLING_SLOTS, WAITING_SLOTS, in_pool
 
 PUBLISH = "publish_snapshot"
 
@@ -34,22 +32,25 @@ def start_import(source: str) -> tuple[XComArg, XComArg]:
     return run, task_of(check_access, **in_pool(CALLING_SLOTS))(run)
 
 
-def finish_import(run: XComArg, shards: XComArg, dataset_types: Sequence[DatasetType]) -> None:
+def finish_import(
+    run: XComArg, shards: XComArg, dataset_types: Sequence[DatasetType], *, chosen: XComArg | None = None
+) -> None:
     """Everything from the inspection of images to the summaries, for one dataset or both of a project.
 
     :param shards: what the source's last task returns: a list of shards, each with its number, bucket and ledger
     :param dataset_types: that a run may be for; with both, a run of one skips the tasks of the other
+    :param chosen: values that the source's tasks chose for parameters which were left empty
     """
     inspected = task_of(inspect_images).partial(run=run).expand(shard=shards)
     divided = task_of(divide_images, multiple_outputs=True, **in_pool(CALLING_SLOTS))(run, inspected)
-    chosen = divided
+    ways = divided
     if len(dataset_types) > 1:
-        chosen = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
+        ways = task.branch(task_id="choose_types", doc_md=cleandoc(first_tasks.__doc__ or ""))(first_tasks)(divided)
     published: dict[str, XComArg] = {}
     for dataset_type in dataset_types:
         with dataset_group(dataset_type):
-            of_type = task_of(choose_dataset)(run, dataset_type)
-            chosen >> of_type
+            of_type = task_of(choose_dataset)(run, dataset_type, chosen)
+            ways >> of_type
             published[dataset_type] = finish_dataset(
                 of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"]
             )
@@ -79,29 +80,21 @@ def finish_dataset(
     """
     built = task_of(build_manifest)(run, shards)
     validated = task_of(validate_manifest)(run, built)
-    plan = task_of(plan_registration, task_id=PLAN, **in_pool(LISTING_SLOTS))(run, built)
-    gate, approved = open_gate(run, built, plan, split)
-    begun, written, restored = register(run, built, plan, dataset_type.upper())
-    reconciled = task_of(reconcile, task_id=RECONCILE, trigger_rule=ONE_WAY, **in_pool(CALLING_SLOTS))(
-        run,
-        built,
-        plan,
-        begun[PLAN_KEY],  # type: ignore[index]
-    )
+    planned = plan_task(run, built, provenance)
+    gate, approved = open_gate(run, built, planned.output, split)
+    registered = register_task(run, built, planned.output, provenance)
     # An approval that nobody was asked for is skipped, and keeps nothing from being published. All that this task takes
     # is of its own group: what has succeeded before the group would let it run where the group is skipped.
     published = task_of(publish, task_id=PUBLISH, outlets=[DATASETS], trigger_rule=ONE_WAY)(
         run,
         built,
         validated,
-        reconciled,
+        registered.output,
         gate[GATE_KEY],  # type: ignore[index]
         approved.output,
         provenance,
     )
-    validated >> plan
-    [gate, approved] >> begun
-    written >> reconciled
-    [reconciled, published] >> restored
-    task_of(summarize)(run, built, validated, reconciled, published)
+    validated >> planned
+    [gate, approved] >> registered
+    task_of(summarize)(run, built, validated, registered.output, published)
     return published  # type: ignore[no-any-return]

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
+import msgspec
+
 from include.custom_labels.codes import Code
-from include.custom_labels.errors import ManifestError, RequestError
+from include.custom_labels.errors import RequestError
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, ledger_pages, ledger_rows
 from include.custom_labels.local_files import (
@@ -28,12 +30,13 @@ from include.custom_labels.local_files import (
 )
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.manifest import decode_line
-from include.object_store.snapshots import read_current
-from include.object_store.tables import read_ledger
+from include.object_store.registered_snapshot import read_registered
+from include.object_store.snapshots import read_current, read_summary
 from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, send_batches, write_files
 from include.pipelines.access import AccessCheck, raise_on_failure
+from include.pipelines.refusals import refuse
 from include.pipelines.requests import AccessNeeds, LocalComputerRequest
-from include.pipelines.runs import ImportRun
+from include.pipelines.runs import ImportRun, Request
 from include.pipelines.shard_size import SENT_BYTES_PER_S, SENT_PER_S, cut, seconds_per_shard
 from include.pipelines.shards import write_shards
 from include.pipelines.steps import Progress, step
@@ -72,7 +75,14 @@ def stage_files(run: dict[str, Any]) -> dict[str, Any]:
     refused = Counter(str(file.reason) for file in files if file.reason is not None)
     counts = {"files": len(files), "images": len(files) - refused.total()}
     log.info("%s files, %s of them to be sent to %s; not sent: %s", *counts.values(), destination, dict(refused))
-    return {"staged": str(uri), "place": place, "destination": str(destination), "shards": shards, **counts}
+    return {
+        "staged": str(uri),
+        "place": place,
+        "destination": str(destination),
+        "shards": shards,
+        "chosen": {"destination": str(destination)},
+        **counts,
+    }
 
 
 @step
@@ -131,14 +141,15 @@ def assign_labels(
     pages = map(labelling.open_ledger, sent_pages(files, destination.prefix))
     added = [row for page in pages for row in ledger_rows(page)]
     refused = refused_rows(files, staged["place"])
-    if not any(row.state in IN_MANIFEST for row in added):
-        raise ManifestError(
-            Code.ERROR_EMPTY_MANIFEST,
-            f"None of the {len(files):,} files of {staged['place']} is an image to import.",
-            "Mend what the reasons say, and run again.",
-            reasons=dict(Counter(str(row.reason) for row in refused)),
-        )
     new = sorted(chain(added, refused), key=lambda row: row.key)
+    if not any(row.state in IN_MANIFEST for row in added):
+        raise refuse(
+            import_run,
+            Code.ERROR_EMPTY_MANIFEST,
+            f"None of the {len(files):,} files of {staged['place']} is an image to import",
+            "Fix what the reasons say, and run again.",
+            ledger_pages(new),
+        )
     rows = merge_rows(new, _carried(import_run))
     return write_shards(import_run, destination.bucket, ledger_pages(rows), place=str(destination))
 
@@ -158,17 +169,28 @@ def _ways(files: Any) -> Counter[str]:
 
 
 def _destination(run: ImportRun, request: LocalComputerRequest) -> S3FolderLocation:
-    """The folder that was asked for, else the one of the dataset's images, else one in the workspace."""
+    """The folder that was asked for, else the one that the dataset's images were last imported to or from.
+
+    Existing keys decide only where no import of ours has registered the dataset: a folder that is found among them
+    moves with them.
+    """
     refs = _source_refs(run)
-    if request.destination is not None:
-        chosen = S3FolderLocation.parse(request.destination)
-        _check_bucket(chosen, islice(refs, 1))
-        return chosen
     first = next(refs, None)
+    if request.images_folder is not None:
+        _check_bucket(request.images_folder, first)
+        return request.images_folder
+    own = run.workspace.images(request.project, request.dataset_type)
+    found = _recorded_folder(run)
     if first is None:
-        return run.workspace.images(request.project, request.dataset_type)
-    folder = common_folder(uri.key for uri in chain([first], refs) if uri.bucket == first.bucket)
-    found = S3FolderLocation(first.bucket, folder)
+        found = found or own
+    elif found is None or found.bucket != first.bucket:
+        found = S3FolderLocation(
+            first.bucket, common_folder(uri.key for uri in chain([first], refs) if uri.bucket == first.bucket)
+        )
+        # An import that ended before it was registered left these.
+        found = own if found.bucket == own.bucket and own.contains(found.prefix) else found
+    if found == own:
+        return own
     check = AccessCheck(
         run.s3,
         run.rekognition,
@@ -180,15 +202,31 @@ def _destination(run: ImportRun, request: LocalComputerRequest) -> S3FolderLocat
     return found
 
 
-def _check_bucket(destination: S3FolderLocation, refs: Iterator[S3Uri]) -> None:
-    for uri in refs:
-        if uri.bucket != destination.bucket:
-            raise RequestError(
-                "DESTINATION_ELSEWHERE",
-                f"The dataset's images are in the bucket {uri.bucket}, and {destination} is not.",
-                "A dataset's images lie in one bucket: choose a folder there, or leave `destination` empty.",
-                destination=str(destination),
-            )
+def _recorded_folder(run: ImportRun) -> S3FolderLocation | None:
+    current = read_current(run.s3, run.dataset)
+    summary = read_summary(run.s3, run.dataset, current[0].snapshot_id) if current else None
+    return None if summary is None else folder_of_request(summary.details.get("request"))
+
+
+def folder_of_request(request: Any) -> S3FolderLocation | None:
+    """The folder that a request names for its images; None where it names none, or is one of another version.
+
+    :param request: as plain JSON, from a snapshot
+    """
+    try:
+        return msgspec.convert(request, Request).images_folder  # type: ignore[no-any-return]
+    except msgspec.ValidationError:
+        return None
+
+
+def _check_bucket(destination: S3FolderLocation, image: S3Uri | None) -> None:
+    if image is not None and image.bucket != destination.bucket:
+        raise RequestError(
+            "DESTINATION_ELSEWHERE",
+            f"The dataset's images are in the bucket {image.bucket}, and {destination} is not.",
+            "A dataset's images lie in one bucket: choose a folder there, or leave `destination` empty.",
+            destination=str(destination),
+        )
 
 
 def _dataset_arn(run: ImportRun) -> str | None:
@@ -211,5 +249,5 @@ def _carried(run: ImportRun) -> Iterator[LedgerRow]:
     current = read_current(run.s3, run.dataset)
     if current is None or current[0].dataset_arn != _dataset_arn(run):
         return
-    for page in read_ledger(run.s3, run.dataset.snapshot(current[0].snapshot_id).ledger):
+    for page in read_registered(run.s3, run.dataset, current[0]).ledger_pages():
         yield from carried_page(page)

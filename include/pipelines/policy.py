@@ -19,6 +19,14 @@ from include.rekognition.errors import (
 
 TAGS = ["custom-labels", "rekognition"]
 
+TEMPORARY_ERRORS = (
+    RekognitionResourceInUseError,
+    RekognitionServiceError,
+    RekognitionThrottledError,
+    RekognitionUnreachableError,
+)
+"""Errors after which the service may answer in a minute."""
+
 ONE_WAY = "none_failed_min_one_success"
 """Trigger rule of tasks where ways meet of which some are not taken."""
 
@@ -33,12 +41,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(
-                exception=[
-                    RekognitionResourceInUseError,
-                    RekognitionServiceError,
-                    RekognitionThrottledError,
-                    RekognitionUnreachableError,
-                ],
+                exception=[*TEMPORARY_ERRORS],
                 action=RetryAction.RETRY,
                 reason="the service may answer in a minute",
             ),

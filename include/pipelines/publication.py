@@ -8,22 +8,26 @@ from typing import Any
 import msgspec
 from airflow.sdk import Asset, AssetAlias, get_current_context
 
+from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome
 from include.object_store.registration_journal import HeldJournal, read_journal
 from include.object_store.snapshots import (
+    Base,
     CurrentSnapshot,
     SnapshotSummary,
     publish_snapshot,
     read_current,
+    summary_sha256,
     write_current,
 )
 from include.object_store.streams import StoredObject
 from include.pipelines.gates import Gate
-from include.pipelines.registration import Plan
+from include.pipelines.registration import WRITES, Plan
+from include.pipelines.registration_work import lease_lost
 from include.pipelines.report import render_report
-from include.pipelines.reporting import approval_of, registered_report_of
+from include.pipelines.reporting import approval_of, departures_of, registered_report_of
 from include.pipelines.runs import ImportRun, utc_now
 from include.pipelines.steps import seconds_of, step
 
@@ -45,7 +49,8 @@ def publish(
 ) -> dict[str, Any]:
     """Store manifest, ledger and report as an immutable snapshot, name it the registered one, and send the asset event.
 
-    The event is sent only when the dataset's content is another than before: what it starts costs money.
+    The event is sent when the dataset's content is not that of the last event: what it starts costs money. A try that
+    died before it was sent is made good by the next try, or by the next run.
     """
     import_run = ImportRun.from_json(run)
     plan = msgspec.convert(reconciled["plan"], Plan)
@@ -53,6 +58,7 @@ def publish(
     approved = approval_of(approval)
     timings = _timings()
     loses_entries = plan.export and (plan.action == "replace" or Outcome.OVERWRITTEN in plan.totals)
+    _fence(import_run, plan)
 
     def report(summary: SnapshotSummary) -> str:
         return render_report(
@@ -67,6 +73,9 @@ def publish(
                 approval=approved,
                 provenance=provenance,
                 timings=timings,
+                images_per_label_before=plan.merged.labels_before if plan.merged else None,
+                images_per_label_of_source=reconciled["images_per_label_of_source"],
+                departures=departures_of(plan),
             )
         )
 
@@ -78,11 +87,11 @@ def publish(
         ledger=_stored(**reconciled["ledger"]),
         images=built["lines"],
         report=report,
-        entries=S3Uri.parse(plan.export) if loses_entries else None,
+        entries=_stored(plan.export, plan.export_sha256, 0) if loses_entries else None,
         details={
             "run": {"dag_id": import_run.holder.dag_id, "run_id": import_run.holder.run_id},
             "request": import_run.request.to_json(),
-            "origin": import_run.request.origin,
+            "origin": plan.origin,
             "bucket": built["bucket"],
             "registration": plan.to_json(),
             "dataset_arn": reconciled["dataset_arn"],
@@ -90,6 +99,7 @@ def publish(
             "states": reconciled["states"],
             "reasons": reconciled["reasons"],
             "images_per_label": reconciled["images_per_label"],
+            "images_per_label_of_source": reconciled["images_per_label_of_source"],
             "findings": validated["totals"],
             "gate": gate,
             "timings": timings,
@@ -97,8 +107,9 @@ def publish(
             **({"provenance": provenance} if provenance else {}),
         },
     )
-    changed = reconciled["dataset_arn"] != "" and _make_current(import_run, built, summary, reconciled)
+    current = _make_current(import_run, built, summary, plan, reconciled) if reconciled["dataset_arn"] else None
     _release(import_run)
+    changed = current is not None and current.announced != current.announcement
     if changed:
         _send_event(import_run, summary, reconciled)
     log.info("Snapshot %s of %s images, %s", summary.snapshot_id, summary.images, "new" if changed else "no change")
@@ -123,9 +134,36 @@ def _stored(uri: str, sha256: str, size_bytes: int) -> StoredObject:
     return StoredObject(uri=S3Uri.parse(uri), size_bytes=size_bytes, etag="", version_id=None, sha256=sha256)
 
 
-def _make_current(run: ImportRun, built: dict[str, Any], summary: SnapshotSummary, reconciled: dict[str, Any]) -> bool:
-    """Name the registered snapshot; False where the registered content is the same already."""
+def _fence(run: ImportRun, plan: Plan) -> None:
+    """Make sure, before anything says so, that what this run has registered is still its own.
+
+    :raises DatasetConflictError: LEASE_LOST
+    """
+    if plan.action not in WRITES:
+        return
+    lease = read_journal(run.s3, run.dataset).lease
+    if lease is not None and lease.holder == run.holder:
+        return
     found = read_current(run.s3, run.dataset)
+    # An earlier try of this task may have come as far as to end the lease.
+    if found is None or found[0].run != run.holder:
+        raise lease_lost(run)
+
+
+def _make_current(
+    run: ImportRun, built: dict[str, Any], summary: SnapshotSummary, plan: Plan, reconciled: dict[str, Any]
+) -> CurrentSnapshot | None:
+    """Name the registered snapshot; None where another run has registered one meanwhile."""
+    found = read_current(run.s3, run.dataset)
+    before = found[0] if found else None
+    if before is not None and before.snapshot_id == summary.snapshot_id:
+        return before
+    if plan.action not in WRITES and before != plan.fingerprint.current:
+        log.warning("Another run has registered the dataset since this one looked: %s stays.", run.dataset.current)
+        return None
+    digest = summary_sha256(run.s3, run.dataset, summary.snapshot_id)
+    content = reconciled["content_sha256"] or (before.content_sha256 if before else "")
+    stats = reconciled["dataset_stats"]
     current = CurrentSnapshot(
         snapshot_id=summary.snapshot_id,
         manifest_sha256=summary.manifest_sha256,
@@ -134,13 +172,39 @@ def _make_current(run: ImportRun, built: dict[str, Any], summary: SnapshotSummar
         objects_sha256=built["objects_sha256"],
         is_holding=State.HELD in reconciled["states"],
         dataset_updated_at=reconciled["dataset_updated_at"],
+        run=run.holder,
+        origin=plan.origin,
+        bases={
+            **(before.bases if before else {}),
+            plan.origin: Base(snapshot_id=summary.snapshot_id, summary_sha256=digest),
+        },
+        begun_at=run.begun_at,
+        entries=stats["TotalEntries"],
+        labelled=stats["LabeledEntries"],
+        content_sha256=content,
+        announced=before.announced if before else "",
+        summary_sha256=digest,
     )
     write_current(run.s3, run.dataset, current, expected_etag=found[1] if found else None)
-    before = found[0] if found else None
-    return before is None or (before.manifest_sha256, before.dataset_arn) != (
-        current.manifest_sha256,
-        current.dataset_arn,
-    )
+    return current
+
+
+def acknowledge(run: ImportRun, snapshot_id: str) -> None:
+    """Note that the asset event of a snapshot was sent; until then it may be sent once more."""
+    found = read_current(run.s3, run.dataset)
+    if found is None or found[0].snapshot_id != snapshot_id or found[0].announced == found[0].announcement:
+        return
+    current, etag = found
+    try:
+        write_current(
+            run.s3,
+            run.dataset,
+            msgspec.structs.replace(current, announced=current.announcement),
+            expected_etag=etag,
+        )
+    except DatasetConflictError as error:
+        # The other run sends an event of its own.
+        log.info("%s", error)
 
 
 def _release(run: ImportRun) -> None:

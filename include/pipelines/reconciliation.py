@@ -1,55 +1,51 @@
-"""After the last write: the service's counts against what was sent, and the ledger in its last state."""
+"""The ledger of a run in its last state: what the merge, the service and people made of each image."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge as merge_sorted
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any
 
-import msgspec
-
-from include.custom_labels.dataset_entries import Entry, read_entry
-from include.custom_labels.errors import DatasetConflictError
-from include.custom_labels.history import identity
+from include.custom_labels.advice import advise
 from include.custom_labels.ledger import LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.outcomes import close_pages
-from include.object_store.tables import read_ledger, write_ledger
-from include.pipelines.dataset_merge import read_outcomes
+from include.custom_labels.outcomes import OutcomeRow, SentColumn, close_pages
+from include.object_store.sent_digests import read_sent
+from include.object_store.tables import PAGE_ROWS, read_ledger, write_ledger
+from include.pipelines.dataset_merge import base_of, read_outcomes
 from include.pipelines.registration import Plan
 from include.pipelines.runs import ImportRun
-from include.pipelines.steps import Progress, step
-
-log = logging.getLogger(__name__)
+from include.pipelines.verification import Verified
 
 
-@step
-def reconcile(
-    run: dict[str, Any], built: dict[str, Any], plan: dict[str, Any], carried_out: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Compare the dataset's counts with what was sent, look up every difference, and close the ledger."""
-    import_run = ImportRun.from_json(run)
-    decided = msgspec.convert(carried_out or plan, Plan)
+def reconcile(run: ImportRun, built: Mapping[str, Any], plan: Plan, verified: Verified) -> dict[str, Any]:
+    """Close the ledger, and say what came of the run for those who report it."""
+    pages: Iterable[LedgerPage] = read_ledger(run.s3, S3Uri.parse(built["ledger"]))
+    if plan.action not in ("build_only", "superseded"):
+        pages = close_pages(
+            pages,
+            _outcomes(run, plan, verified),
+            SentColumn(_sent(run, built, plan)),
+            verified.entries,
+            verified.errors,
+            built["bucket"],
+        )
     summary = LedgerSummary()
-    description: dict[str, Any] = {}
-    dataset_arn = ""
-    if decided.action in ("build_only", "superseded"):
-        pages: Iterable[LedgerPage] = read_ledger(import_run.s3, S3Uri.parse(built["ledger"]))
-    else:
-        dataset_arn, description = _describe(import_run)
-        pages = _closed(import_run, built, decided, dataset_arn, description["DatasetStats"])
 
     def counted() -> Iterator[LedgerPage]:
         for page in pages:
             summary.add(page)
             yield page
 
-    ledger = write_ledger(import_run.s3, import_run.staged("closed-ledger.parquet"), counted())
+    ledger = write_ledger(run.s3, run.staged("closed-ledger.parquet"), counted())
     return {
-        "plan": decided.to_json(),
-        "dataset_arn": dataset_arn,
-        "dataset_stats": description.get("DatasetStats", {}),
-        "dataset_updated_at": description["LastUpdatedTimestamp"].isoformat() if description else "",
+        "plan": plan.to_json(),
+        "dataset_arn": verified.dataset_arn,
+        "dataset_stats": verified.stats,
+        "dataset_updated_at": verified.dataset_updated_at,
+        "content_sha256": verified.content_sha256,
         "ledger": {"uri": str(ledger.uri), "sha256": ledger.sha256, "size_bytes": ledger.size_bytes},
         "states": {str(state): count for state, count in summary.states.items()},
         "reasons": [
@@ -57,55 +53,44 @@ def reconcile(
                 "state": str(state),
                 "reason": str(reason),
                 "count": count,
-                "what_to_do": reason.explanation,
+                "what_to_do": advise(reason, reason.explanation, run.request.parameters),
                 "samples": [{"key": key, "detail": detail} for key, detail in summary.samples[state, reason]],
             }
             for (state, reason), count in sorted(summary.reasons.items())
         ],
-        "images_per_label": dict(sorted(summary.images_per_label.items())),
+        "images_per_label": _labels(run, plan, verified, summary),
+        "images_per_label_of_source": dict(sorted(built["images_per_label"].items())),
     }
 
 
-def _describe(run: ImportRun) -> tuple[str, dict[str, Any]]:
-    dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
-    if dataset is None:
-        raise DatasetConflictError(
-            "DATASET_VANISHED",
-            f"The {run.request.dataset_type} dataset of {run.request.project} is gone.",
-            "Someone deleted it during this run; run again to create it.",
-        )
-    arn: str = dataset["DatasetArn"]
-    return arn, run.rekognition.describe_dataset(arn)
+def _labels(run: ImportRun, plan: Plan, verified: Verified, summary: LedgerSummary) -> dict[str, int]:
+    """Images per label in the dataset; of a run that leaves no dataset, in the source."""
+    if verified.labels is not None:
+        return verified.labels
+    base = base_of(run, plan.fingerprint.current, plan.origin) if plan.action == "unchanged" else None
+    if base is not None:
+        return dict(base.summary.details["images_per_label"])
+    return dict(sorted(summary.images_per_label.items()))
 
 
-def _closed(
-    run: ImportRun, built: dict[str, Any], plan: Plan, dataset_arn: str, stats: dict[str, int]
-) -> Iterator[LedgerPage]:
-    entries: dict[str, Entry] | None = None
-    errors: dict[str, Entry] = {}
-    if _differs(stats, plan):
-        log.warning("The dataset's counts %s are not those that were sent; its entries are looked up.", stats)
-        entries = _entries(run, dataset_arn, stats["TotalEntries"])
-        errors = {name: entry for name, entry in entries.items() if entry.errors}
-    elif stats.get("ErrorEntries", 0):
-        log.warning("%s entries have errors; they are looked up.", f"{stats['ErrorEntries']:,}")
-        errors = _entries(run, dataset_arn, stats["ErrorEntries"], has_errors=True)
-    outcomes = read_outcomes(run, plan.outcomes) if plan.outcomes else ()
-    pages = read_ledger(run.s3, S3Uri.parse(built["ledger"]))
-    return close_pages(pages, outcomes, entries, errors, built["bucket"])
+def _outcomes(run: ImportRun, plan: Plan, verified: Verified) -> Iterator[OutcomeRow]:
+    """What the plan has to say, and of images that people have changed since, that."""
+    planned = read_outcomes(run, plan.outcomes) if plan.outcomes else iter(())
+    key = attrgetter("key")
+    for _, rows in groupby(merge_sorted(verified.edits, planned, key=key), key=key):
+        # Of two rows of a key, the one of the edit comes first.
+        yield next(rows)
 
 
-def _differs(stats: dict[str, int], plan: Plan) -> bool:
-    # Where nobody has touched the dataset since it was registered, that it is the same is known.
-    return plan.entries >= 0 and (stats["TotalEntries"], stats["LabeledEntries"]) != (plan.entries, plan.labelled)
-
-
-def _entries(run: ImportRun, dataset_arn: str, total: int, *, has_errors: bool | None = None) -> dict[str, Entry]:
-    progress = Progress("dataset entries read", total)
-    found: dict[str, Entry] = {}
-    lines = run.rekognition.iterate_dataset_entries(dataset_arn, has_errors=has_errors)
-    for count, line in enumerate(lines, start=1):
-        source_ref, entry = read_entry(line.encode())
-        found[identity(source_ref)] = entry
-        progress(count)
-    return found
+def _sent(run: ImportRun, built: Mapping[str, Any], plan: Plan) -> Iterator[tuple[list[str], list[bytes | None]]]:
+    """Keys, and what was sent last for each: as the plan says, else as it is carried on from the base."""
+    if plan.digests:
+        head = f"s3://{built['bucket']}/"
+        pairs = (pair for pair in read_sent(run.s3, S3Uri.parse(plan.digests)) if pair[0].startswith(head))
+        while some := list(islice(pairs, PAGE_ROWS)):
+            yield [name.removeprefix(head) for name, _ in some], [digest for _, digest in some]
+        return
+    base = base_of(run, plan.fingerprint.current, plan.origin)
+    for page in base.ledger_pages() if base else ():
+        if page.sent is not None:
+            yield page.objects.keys, page.sent

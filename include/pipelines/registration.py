@@ -1,57 +1,50 @@
-"""What registration is going to do, decided by a three-way merge, and the journal around doing it.
+"""What registration is going to do, decided by a three-way merge; nothing here writes to Rekognition.
 
-``plan_registration`` only reads. Between it and ``begin_registration``, which takes the dataset's lease, a person may
-have been asked; what they were asked about still has to be true then.
+A plan is made twice: by ``plan_registration``, before a person may be asked, and again under the dataset's lease by
+the task that registers (`include.pipelines.registration_work`), where what it was made from has changed since.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 from airflow.sdk import get_current_context
-from airflow.sdk.api.client import ServerResponseError
-from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.custom_labels.errors import DatasetConflictError, ManifestError
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.merge import Outcome
+from include.custom_labels.merge import Outcome, TheirEntry
+from include.custom_labels.update_batches import BatchPlan, Change, plan_batches, transition_error
 from include.custom_labels.validation import ManifestValidator
-from include.object_store.registration_journal import HeldJournal, Holder, Journal, Replacement, read_journal
+from include.object_store.dataset_documents import read_documents
+from include.object_store.registration_journal import Journal
 from include.object_store.snapshots import CurrentSnapshot, read_current
-from include.object_store.streams import ObjectWriter, copy_object, read_chunks
+from include.object_store.streams import ObjectWriter, read_chunks, read_lines
 from include.pipelines.dataset_merge import (
     JSON_LINES,
+    Merge,
     MergeResult,
+    Sampled,
+    base_of,
     ledger_outcomes,
-    merge_dataset,
     read_dataset,
     with_export,
     write_export,
+    write_outcomes,
 )
+from include.pipelines.origins import origin_of
 from include.pipelines.runs import ImportRun, utc_now
 from include.pipelines.schedules import is_newest_waiting_run
-from include.pipelines.steps import step
-from include.rekognition.errors import RekognitionDatasetFailedError
+from include.pipelines.waiting import WAITER_OF_STATUS, WaitingError
 
 Action = Literal["build_only", "superseded", "create", "recreate", "update", "replace", "unchanged"]
 
 WRITES: frozenset[Action] = frozenset({"create", "recreate", "update", "replace"})
 """Actions that change the dataset, for which the run takes its lease."""
 
-PLAN_KEY = "plan"
-"""XCom key of the plan as it is carried out."""
-
-_MAX_PENDING = 10
-_WAITER_OF_STATUS = {
-    "CREATE_IN_PROGRESS": "dataset_created",
-    "UPDATE_IN_PROGRESS": "dataset_updated",
-    "DELETE_IN_PROGRESS": "dataset_deleted",
-}
-_WAITER_DELAY_S = 5
-_WAITER_MAX_ATTEMPTS = 1440
+_READINGS_MAX = 3
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +53,7 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan was made from; a plan is stale once any of it is different.
 
     :ivar dataset_updated_at: when the service says that the dataset was last changed
+    :ivar journal: without the lease, and without what the run itself is doing
     """
 
     dataset_arn: str = ""
@@ -71,65 +65,88 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What registration is going to do.
 
-    :ivar dataset_arn: of the dataset that exists; empty where there is none
-    :ivar manifest: ``s3://`` address of the lines to create a dataset from
+    :ivar origin: of the import, as it was resolved
+    :ivar base_snapshot_id: of the snapshot that this import was last registered from; empty where it never was
+    :ivar dataset_arn: of the dataset that exists; empty where none does
+    :ivar manifest: ``s3://`` address of all lines that the dataset holds afterwards
     :ivar changes: ``s3://`` address of the lines to send to a dataset that exists
+    :ivar batch_ends: in bytes of `changes`, where each batch ends
     :ivar sent: number of lines that are sent either way
     :ivar export: ``s3://`` address of the dataset's entries before
     :ivar exported: their number
     :ivar outcomes: ``s3://`` address of what the ledger has to say beyond the source, empty where there is nothing
-    :ivar totals: images by outcome of the merge
-    :ivar entries: entries that the dataset has afterwards; -1 where that was not looked up
-    :ivar labelled: how many of them have a label or a box
-    :ivar removals: entries that the dataset is replaced for
-    :ivar removed: images that it loses by that
+    :ivar digests: ``s3://`` address of what this import has sent last for each image afterwards; empty where that is
+        as the base says
+    :ivar merged: what the merge came to; None where nothing was merged
     """
 
     action: Action
     project: str
+    origin: str = ""
+    base_snapshot_id: str = ""
     dataset_arn: str = ""
     manifest: str = ""
     changes: str = ""
+    batch_ends: tuple[int, ...] = ()
     sent: int = 0
     export: str = ""
+    export_sha256: str = ""
     exported: int = 0
     outcomes: str = ""
-    totals: dict[str, int] = {}
-    entries: int = -1
-    labelled: int = -1
-    removals: int = 0
-    removed: int = 0
-    removed_samples: tuple[str, ...] = ()
-    removed_digest: str = ""
-    size_bytes: int = 0
+    digests: str = ""
+    merged: MergeResult | None = None
     fingerprint: Fingerprint = Fingerprint()
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """Images by outcome of the merge."""
+        return self.merged.totals if self.merged else {}
+
+    @property
+    def entries(self) -> int:
+        """Entries that the dataset has afterwards; -1 where that was not looked up."""
+        return self.merged.entries if self.merged else -1
+
+    @property
+    def removals(self) -> int:
+        """Entries that the dataset is replaced for."""
+        return self.merged.removals if self.merged else 0
+
+    @property
+    def removed(self) -> Sampled:
+        """Images that it loses by that."""
+        return self.merged.removed if self.merged else Sampled()
+
+    @property
+    def removed_digest(self) -> str:
+        return self.merged.removed_digest if self.merged else ""
 
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
 
-@step
-def plan_registration(run: dict[str, Any], built: dict[str, Any]) -> dict[str, Any]:
-    """Merge the manifest with the dataset that exists, and decide what to send; nothing is written to Rekognition.
+def plan_registration(run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str, Any] | None) -> Plan:
+    """The plan of a run that does not hold the dataset's lease yet. Of a backfill, only the newest run registers.
 
-    New images, and entries whose labels only this project has changed, are sent. Entries that a person changed are
-    kept. Where images were removed, the dataset is going to be replaced. Of a backfill, only the newest run registers.
-    Fails when the dataset is busy.
+    :raises WaitingError: the dataset is busy
+    :raises DocumentError: a document of the workspace is missing or damaged
     """
-    import_run = ImportRun.from_json(run)
-    if import_run.run_type == "backfill" and not is_newest_waiting_run(get_current_context(), now=utc_now()):
+    if run.run_type == "backfill" and not is_newest_waiting_run(get_current_context(), now=utc_now()):
         log.info("A later run of this Dag is going to register the dataset.")
-        return Plan(action="superseded", project=import_run.request.project).to_json()
-    plan = make_plan(import_run, built, read_journal(import_run.s3, import_run.dataset))
+        return Plan(action="superseded", project=run.request.project)
+    _, journal = read_documents(run.s3, run.dataset)
+    plan = make_plan(run, built, provenance, journal)
     log.info("Registration: %s, %s lines to send.", plan.action, f"{plan.sent:,}")
-    return plan.to_json()
+    return plan
 
 
-def make_plan(run: ImportRun, built: dict[str, Any], journal: Journal) -> Plan:
+def make_plan(run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str, Any] | None, journal: Journal) -> Plan:
     """The plan for the dataset as it is now.
 
-    :raises DatasetConflictError: DATASET_BUSY
+    :raises WaitingError: the dataset is busy, or people change it all the time
+    :raises DocumentError: a document of the workspace is missing or damaged
+    :raises ManifestError: Rekognition would refuse what the dataset would hold
     """
     project = run.request.project
     if not run.request.register:
@@ -139,223 +156,245 @@ def make_plan(run: ImportRun, built: dict[str, Any], journal: Journal) -> Plan:
     if current and is_superseded(run, current):
         log.info("The dataset is registered as of %s already, which is later.", current.as_of.isoformat())
         return Plan(action="superseded", project=project)
-    dataset = _settled(run, journal)
-    if dataset is None or dataset["Status"] == "CREATE_FAILED":
-        return _plan_creation(run, built, journal, current, dataset)
-    return _plan_update(run, built, journal, current, dataset["DatasetArn"])
+    return _Planning(run, built, origin_of(run, provenance), journal, current).plan()
 
 
 def is_superseded(run: ImportRun, current: CurrentSnapshot) -> bool:
     """Whether the dataset is registered as of a later time, which only a person may go back from."""
-    return run.run_type in ("scheduled", "backfill") and run.as_of < current.as_of
+    # A time that is not over is no reason to register nothing until then.
+    return run.run_type in ("scheduled", "backfill") and run.as_of < current.as_of <= utc_now()
 
 
-def _settled(run: ImportRun, journal: Journal) -> dict[str, Any] | None:
-    """The dataset, once what an unfinished run of this project began has ended."""
+def fingerprint(run: ImportRun, journal: Journal) -> Fingerprint:
+    """What a plan would be made from now."""
     dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
-    if dataset is None or not dataset["Status"].endswith("_IN_PROGRESS"):
-        return dataset
-    arn, status = dataset["DatasetArn"], dataset["Status"]
-    if not journal.pending:
-        raise DatasetConflictError(
-            "DATASET_BUSY",
-            f"The {run.request.dataset_type} dataset of {run.request.project} is in {status}.",
-            "Wait until whoever works on it has finished, then run again.",
-            dataset_arn=arn,
-        )
-    log.info("An earlier run did not end: waiting for what it began, %s.", status)
-    try:
-        run.rekognition.wait(_WAITER_OF_STATUS[status], arn, _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
-    except RekognitionDatasetFailedError as error:
-        log.warning("It failed: %s", error)
-    return run.rekognition.find_dataset(run.request.project, run.dataset_type)
-
-
-def _plan_creation(
-    run: ImportRun,
-    built: dict[str, Any],
-    journal: Journal,
-    current: CurrentSnapshot | None,
-    failed: dict[str, Any] | None,
-) -> Plan:
-    """The dataset is not there, or failed to be created: then it has no entries, and occupies the place."""
-    if failed is not None:
-        log.warning("The dataset that failed to be created is replaced: %s", failed.get("StatusMessage"))
-    merged = merge_dataset(run, built, with_export(run, [], journal), journal, current)
-    # The built manifest is the same thing, unless there is a person's work from before.
-    manifest = built["manifest"] if merged.totals.keys() <= {Outcome.NEW} else merged.manifest
-    arn = failed["DatasetArn"] if failed else ""
-    fingerprint = Fingerprint(dataset_arn=arn, current=current, journal=_without_lease(journal))
-    action: Action = "recreate" if failed else "create"
-    return _plan(run, action, merged, arn, fingerprint, manifest=manifest, sent=merged.entries)
-
-
-def _plan_update(
-    run: ImportRun, built: dict[str, Any], journal: Journal, current: CurrentSnapshot | None, arn: str
-) -> Plan:
-    fingerprint = Fingerprint(
+    found = read_current(run.s3, run.dataset)
+    exists = dataset is not None and dataset["Status"] != "CREATE_FAILED"
+    arn = dataset["DatasetArn"] if dataset else ""
+    return Fingerprint(
         dataset_arn=arn,
-        dataset_updated_at=updated_at(run, arn),
-        current=current,
-        journal=_without_lease(journal),
-    )
-    if current and _is_untouched(run, built, fingerprint, current):
-        return Plan(
-            action="unchanged",
-            project=run.request.project,
-            dataset_arn=arn,
-            outcomes=_carried_outcomes(run, current),
-            fingerprint=fingerprint,
-        )
-    entries = with_export(run, read_dataset(run, arn), journal)
-    export = write_export(run, entries)
-    merged = merge_dataset(run, built, entries, journal, current)
-    if merged.removals:
-        plan = _plan(run, "replace", merged, arn, fingerprint, manifest=merged.manifest, sent=merged.entries)
-    else:
-        plan = _plan(run, "update" if merged.sent else "unchanged", merged, arn, fingerprint, sent=merged.sent)
-    return msgspec.structs.replace(plan, export=str(export), exported=len(entries))
-
-
-def _plan(
-    run: ImportRun,
-    action: Action,
-    merged: MergeResult,
-    arn: str,
-    fingerprint: Fingerprint,
-    *,
-    sent: int,
-    manifest: str = "",
-) -> Plan:
-    return Plan(
-        action=action,
-        project=run.request.project,
-        dataset_arn=arn,
-        manifest=manifest,
-        changes=merged.changes,
-        sent=sent,
-        outcomes=merged.outcomes,
-        totals=merged.totals,
-        entries=merged.entries,
-        labelled=merged.labelled,
-        removals=merged.removals,
-        removed=merged.removed,
-        removed_samples=merged.removed_samples,
-        removed_digest=merged.removed_digest,
-        size_bytes=merged.size_bytes,
-        fingerprint=fingerprint,
+        dataset_updated_at=updated_at(run.rekognition.describe_dataset(arn)) if exists else "",
+        current=found[0] if found else None,
+        journal=without_run(journal),
     )
 
 
-def updated_at(run: ImportRun, arn: str) -> str:
-    """When the service says that the dataset was last changed."""
-    moment: str = run.rekognition.describe_dataset(arn)["LastUpdatedTimestamp"].isoformat()
+def without_run(journal: Journal) -> Journal:
+    """What the journal says beside what its run is doing."""
+    return msgspec.structs.replace(journal, lease=None, registration=None)
+
+
+def updated_at(description: Mapping[str, Any]) -> str:
+    """When the service says that the dataset was last changed.
+
+    :param description: of DescribeDataset
+    """
+    moment: str = description["LastUpdatedTimestamp"].isoformat()
     return moment
 
 
-def _without_lease(journal: Journal) -> Journal:
-    return msgspec.structs.replace(journal, lease=None)
+class _Planning:
+    """Makes one plan."""
 
+    def __init__(
+        self,
+        run: ImportRun,
+        built: Mapping[str, Any],
+        origin: str,
+        journal: Journal,
+        current: CurrentSnapshot | None,
+    ) -> None:
+        self._run = run
+        self._built = built
+        self._journal = journal
+        self._current = current
+        base = current.bases.get(origin) if current else None
+        self._begun = Plan(
+            action="unchanged",
+            project=run.request.project,
+            origin=origin,
+            base_snapshot_id=base.snapshot_id if base else "",
+        )
 
-def _is_untouched(run: ImportRun, built: dict[str, Any], now: Fingerprint, current: CurrentSnapshot) -> bool:
-    """Whether neither the source nor anyone in the dataset has changed anything since it was registered."""
-    return (
-        run.request.human_edits == "keep"
-        and now.journal == Journal()
-        and (current.manifest_sha256, current.objects_sha256) == (built["manifest_sha256"], built["objects_sha256"])
-        and (current.dataset_arn, current.dataset_updated_at) == (now.dataset_arn, now.dataset_updated_at)
-        and not (run.request.removals == "replace" and current.is_holding)
-    )
+    def plan(self) -> Plan:
+        dataset = self._settled()
+        if dataset is None or dataset["Status"] == "CREATE_FAILED":
+            return self._creation(dataset)
+        return self._update(dataset["DatasetArn"])
 
+    def _settled(self) -> dict[str, Any] | None:
+        """The dataset, once nothing is under way."""
+        run = self._run
+        dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
+        if dataset is not None and dataset["Status"].endswith("_IN_PROGRESS"):
+            raise busy(run, dataset["DatasetArn"], dataset["Status"])
+        return dataset
 
-def _carried_outcomes(run: ImportRun, current: CurrentSnapshot) -> str:
-    uri = run.staged("outcomes.jsonl")
-    with ObjectWriter(run.s3, uri, content_type=JSON_LINES) as writer:
-        for outcome in ledger_outcomes(run, current):
-            writer.write(msgspec.json.encode(outcome) + b"\n")
-    return str(uri)
-
-
-def begin_registration(run: ImportRun, built: dict[str, Any], plan: Plan, has_ended: Callable[[Holder], bool]) -> Plan:
-    """Take the dataset's lease, make sure that the plan still holds, and write down what is about to be done.
-
-    :returns: the plan to carry out, which differs from the given one where people worked on the dataset meanwhile
-    :raises DatasetConflictError: DATASET_LEASED, DATASET_BUSY, or REMOVALS_CHANGED
-    :raises ManifestError: Rekognition would refuse the replacement
-    """
-    if not _needs_lease(plan):
+    def _creation(self, failed: dict[str, Any] | None) -> Plan:
+        """The dataset is not there, or failed to be created: then it has no entries, and occupies the place."""
+        if failed is not None:
+            log.warning("The dataset that failed to be created is replaced: %s", failed.get("StatusMessage"))
+        merged, _ = self._merge([])
+        arn = failed["DatasetArn"] if failed else ""
+        plan = self._planned(
+            "recreate" if failed else "create",
+            merged,
+            Fingerprint(dataset_arn=arn, current=self._current, journal=without_run(self._journal)),
+        )
+        self._check_replacement(plan)
         return plan
-    held = HeldJournal.take(run.s3, run.dataset, run.holder, now=utc_now(), has_ended=has_ended)
-    fresh = _refreshed(run, built, plan, held.journal)
-    if fresh.action not in WRITES:
-        return fresh
-    if fresh.manifest and fresh.manifest != built["manifest"]:
-        _validate_replacement(run, fresh)
-    # An export of a run that did not end stays until this one commits: the dataset may lack some of it.
-    replacement = held.journal.replacement
-    if fresh.action == "replace":
-        export = run.dataset.export(run.slug)
-        copy_object(run.s3, S3Uri.parse(fresh.export), export)
-        replacement = Replacement(dataset_arn=fresh.dataset_arn, entries=str(export), count=fresh.exported)
-    pending = tuple(uri for uri in held.journal.pending if uri != built["manifest"])
-    held.write(pending=(*pending, built["manifest"])[-_MAX_PENDING:], replacement=replacement)
-    return fresh
 
+    def _update(self, arn: str) -> Plan:
+        description = self._run.rekognition.describe_dataset(arn)
+        if self._is_untouched(arn, description):
+            return self._unchanged(arn, description)
+        entries, description = read_consistently(self._run, arn)
+        entries = with_export(self._run, entries, self._journal)
+        export = write_export(self._run, entries)
+        merged, changes = self._merge(entries)
+        if merged.removals:
+            plan = self._planned("replace", merged, self._fingerprint(arn, description))
+        else:
+            plan = self._batched(
+                self._planned("update" if merged.sent else "unchanged", merged, self._fingerprint(arn, description)),
+                changes,
+            )
+        if plan.action == "replace":
+            self._check_replacement(plan)
+        return msgspec.structs.replace(plan, export=str(export.uri), export_sha256=export.sha256, exported=len(entries))
 
-def _needs_lease(plan: Plan) -> bool:
-    # A run that finds nothing left to do may still have to close the journal of one that was killed at the very end.
-    return plan.action in WRITES or (plan.action == "unchanged" and plan.fingerprint.journal != Journal())
-
-
-def _refreshed(run: ImportRun, built: dict[str, Any], plan: Plan, journal: Journal) -> Plan:
-    """The plan, or a new one where the dataset, its journal or its snapshot is not what the plan was made from."""
-    fresh = make_plan(run, built, journal) if _is_stale(run, plan, journal) else plan
-    if fresh.removed_digest != plan.removed_digest:
-        raise DatasetConflictError(
-            "REMOVALS_CHANGED",
-            f"The dataset was changed after this run was planned: {fresh.removals:,} entries would be removed now, "
-            f"and {plan.removals:,} when it was planned.",
-            "Run again, so that the removals are checked again.",
+    def _merge(self, entries: list[TheirEntry]) -> tuple[MergeResult, list[Change]]:
+        merge = Merge(
+            run=self._run,
+            built=self._built,
+            entries=entries if entries else with_export(self._run, [], self._journal),
+            journal=self._journal,
+            current=self._current,
+            origin=self._begun.origin,
         )
-    return fresh
+        return merge.carry_out(), merge.changes
+
+    def _fingerprint(self, arn: str, description: Mapping[str, Any]) -> Fingerprint:
+        return Fingerprint(
+            dataset_arn=arn,
+            dataset_updated_at=updated_at(description),
+            current=self._current,
+            journal=without_run(self._journal),
+        )
+
+    def _planned(self, action: Action, merged: MergeResult, made_from: Fingerprint) -> Plan:
+        creates = action in ("create", "recreate", "replace")
+        return msgspec.structs.replace(
+            self._begun,
+            action=action,
+            dataset_arn=made_from.dataset_arn,
+            manifest=merged.manifest,
+            changes=merged.changes,
+            sent=merged.entries if creates else merged.sent,
+            outcomes=merged.outcomes,
+            digests=merged.digests,
+            merged=merged,
+            fingerprint=made_from,
+        )
+
+    def _batched(self, plan: Plan, changes: list[Change]) -> Plan:
+        """The plan of an update with its batches, or a replacement where no order of them would do."""
+        if plan.merged is None or not plan.sent:
+            return plan
+        batches = plan_batches(plan.merged.labels_before, changes, source_labels=self._built["images_per_label"])
+        if batches.verdict == "needs_replacement":
+            if self._run.request.removals == "hold":
+                raise transition_error(batches)
+            log.warning("Batch by batch, the dataset would have %s labels: it is replaced.", batches.max_labels)
+            replacement = msgspec.structs.replace(plan, action="replace", sent=plan.merged.entries)
+            self._check_replacement(replacement)
+            return replacement
+        if batches.verdict == "reordered":
+            self._reorder(plan, changes, batches)
+        return msgspec.structs.replace(plan, batch_ends=tuple(batches.ends))
+
+    def _reorder(self, plan: Plan, changes: list[Change], batches: BatchPlan) -> None:
+        # Below the size of a manifest, which is 1 GB at most and some 100 MB for 250,000 changes.
+        lines = list(read_lines(self._run.s3, S3Uri.parse(plan.changes)))
+        with ObjectWriter(self._run.s3, S3Uri.parse(plan.changes), content_type=JSON_LINES) as writer:
+            for number in batches.order:
+                writer.write(lines[number] + b"\n")
+
+    def _check_replacement(self, plan: Plan) -> None:
+        """:raises ManifestError: Rekognition would refuse the manifest, before anything is deleted for it"""
+        validator = ManifestValidator(region=self._run.region, dataset_type=self._run.dataset_type)
+        if plan.totals.keys() <= {Outcome.NEW}:
+            # Nothing but the lines that were validated already.
+            return
+        for chunk in read_chunks(self._run.s3, S3Uri.parse(plan.manifest)):
+            validator.feed(chunk)
+        result = validator.finish()
+        if not result.is_usable:
+            first = next(
+                each for each in result.report if each.code.severity == "error" and "dataset" in each.code.phases
+            )
+            raise ManifestError(
+                first.code,
+                f"What the dataset would hold would be refused: {first.message} {first.detail}".strip(),
+                f"{first.next_step} Nothing was changed. All lines: {plan.manifest}",
+            )
+
+    def _is_untouched(self, arn: str, description: Mapping[str, Any]) -> bool:
+        """Whether neither the source nor anyone in the dataset has changed anything since it was verified."""
+        current, built, stats = self._current, self._built, description["DatasetStats"]
+        return (
+            current is not None
+            and current.origin == self._begun.origin
+            and self._run.request.human_edits == "keep"
+            and without_run(self._journal) == Journal()
+            and (current.manifest_sha256, current.objects_sha256) == (built["manifest_sha256"], built["objects_sha256"])
+            and (current.dataset_arn, current.dataset_updated_at) == (arn, updated_at(description))
+            and (current.entries, current.labelled) == (stats["TotalEntries"], stats["LabeledEntries"])
+            and not (self._run.request.removals == "replace" and current.is_holding)
+        )
+
+    def _unchanged(self, arn: str, description: Mapping[str, Any]) -> Plan:
+        base = base_of(self._run, self._current, self._begun.origin)
+        outcomes = str(write_outcomes(self._run, ledger_outcomes(base))) if base else ""
+        return msgspec.structs.replace(
+            self._begun, dataset_arn=arn, outcomes=outcomes, fingerprint=self._fingerprint(arn, description)
+        )
 
 
-def _is_stale(run: ImportRun, plan: Plan, journal: Journal) -> bool:
-    dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
-    arn = dataset["DatasetArn"] if dataset else ""
-    found = read_current(run.s3, run.dataset)
-    exists = dataset is not None and dataset["Status"] != "CREATE_FAILED"
-    return plan.fingerprint != Fingerprint(
-        dataset_arn=arn,
-        dataset_updated_at=updated_at(run, arn) if exists else "",
-        current=found[0] if found else None,
-        journal=_without_lease(journal),
+def read_consistently(run: ImportRun, arn: str) -> tuple[list[TheirEntry], dict[str, Any]]:
+    """All entries, and the dataset's description that they belong to.
+
+    :raises WaitingError: the dataset is busy, or is changed each time that it is read
+    """
+    description = run.rekognition.describe_dataset(arn)
+    for _ in range(_READINGS_MAX):
+        entries = read_dataset(run, arn)
+        after = run.rekognition.describe_dataset(arn)
+        if after["Status"].endswith("_IN_PROGRESS"):
+            raise busy(run, arn, after["Status"])
+        if updated_at(after) == updated_at(description):
+            return entries, after
+        log.info("The dataset was changed while its entries were read; they are read again.")
+        description = after
+    raise WaitingError(
+        DatasetConflictError(
+            "DATASET_BUSY",
+            f"The {run.request.dataset_type} dataset of {run.request.project} is changed all the time.",
+            "Wait until no one works on it, then run again.",
+            dataset_arn=arn,
+        )
     )
 
 
-def _validate_replacement(run: ImportRun, plan: Plan) -> None:
-    """:raises ManifestError: Rekognition would refuse the manifest, before anything is deleted for it"""
-    validator = ManifestValidator(region=run.region, dataset_type=run.dataset_type)
-    for chunk in read_chunks(run.s3, S3Uri.parse(plan.manifest)):
-        validator.feed(chunk)
-    result = validator.finish()
-    if not result.is_usable:
-        first = next(each for each in result.report if each.code.severity == "error" and "dataset" in each.code.phases)
-        raise ManifestError(
-            first.code,
-            f"The replacement of the dataset would be refused: {first.message} {first.detail}".strip(),
-            f"{first.next_step} Nothing was deleted. The replacement: {plan.manifest}",
-        )
-
-
-def has_ended(holder: Holder) -> bool:
-    """Whether Airflow knows the run and that it has ended; False for one of another Airflow, and one that was deleted.
-
-    A run that fails ends its lease itself (`include.pipelines.restoration`), unless it was killed.
-    """
-    try:
-        state: str = get_current_context()["ti"].get_dagrun_state(dag_id=holder.dag_id, run_id=holder.run_id)
-    except (AirflowRuntimeError, ServerResponseError) as error:
-        log.warning("Airflow does not know the run that holds the lease: %s", error)
-        return False
-    return state in ("success", "failed")
+def busy(run: ImportRun, arn: str, status: str) -> WaitingError:
+    """What to wait for while an operation is under way that is not this run's."""
+    return WaitingError(
+        DatasetConflictError(
+            "DATASET_BUSY",
+            f"The {run.request.dataset_type} dataset of {run.request.project} is in {status}.",
+            "Wait until the other operation has finished, then run again.",
+            dataset_arn=arn,
+        ),
+        waiter=WAITER_OF_STATUS[status],
+        resource=arn,
+    )

@@ -41,6 +41,7 @@ class LabelBar(NamedTuple):
     :ivar before: images before, None where nothing was registered
     :ivar bar: length, of `_BAR_WIDTH`
     :ivar mark: where the bar ended before
+    :ivar of_source: images that the source alone says; None where the dataset has as many
     """
 
     label: str
@@ -48,6 +49,7 @@ class LabelBar(NamedTuple):
     before: int | None
     bar: int
     mark: int | None
+    of_source: int | None = None
 
 
 def render_report(report: SnapshotReport) -> str:
@@ -55,7 +57,7 @@ def render_report(report: SnapshotReport) -> str:
     return _template().render(
         report=report,
         done=_DONE.get(report.action, report.action),
-        bars=label_bars(report.images_per_label, report.images_per_label_before),
+        bars=label_bars(report.images_per_label, report.images_per_label_before, report.images_per_label_of_source),
         differences=DIFFERENCES,
         findings=[(_code(code), code, total) for code, total in report.findings.items()],
         provenance=list(_flat(report.provenance)),
@@ -63,8 +65,10 @@ def render_report(report: SnapshotReport) -> str:
     )
 
 
-def label_bars(images: Mapping[str, int], before: Mapping[str, int] | None) -> list[LabelBar]:
-    """The labels of both sides, those with the most images first; labels that are gone have none."""
+def label_bars(
+    images: Mapping[str, int], before: Mapping[str, int] | None, of_source: Mapping[str, int] | None = None
+) -> list[LabelBar]:
+    """The labels of all sides, those with the most images first; labels that the dataset does not have have none."""
     longest = max([*images.values(), *(before or {}).values(), 1])
 
     def length(count: int) -> int:
@@ -72,9 +76,11 @@ def label_bars(images: Mapping[str, int], before: Mapping[str, int] | None) -> l
 
     def bar(label: str) -> LabelBar:
         now, then = images.get(label, 0), None if before is None else before.get(label, 0)
-        return LabelBar(label, now, then, length(now), None if then is None else length(then))
+        said = now if of_source is None else of_source.get(label, 0)
+        mark = None if then is None else length(then)
+        return LabelBar(label, now, then, length(now), mark, None if said == now else said)
 
-    labels = images.keys() | (before or {}).keys()
+    labels = images.keys() | (before or {}).keys() | (of_source or {}).keys()
     return sorted(map(bar, labels), key=lambda each: (-each.images, each.label))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from include.custom_labels.visible_text import shortened, visible
 from include.pipelines.snapshot_report import (
     DIFFERENCES,
+    MOVED,
     BaseDifference,
     ImageChange,
     RiskRow,
@@ -70,7 +71,8 @@ def approval_body(
     page.reserve(ending)
     page.add(_introduction(report))
     if report.difference:
-        page.add(_totals_table(report.difference))
+        page.add(_totals_table(report))
+    page.add(_departures(report))
     _add_risks(page, report.risks)
     _add_images(page, images)
     if report.difference:
@@ -142,12 +144,12 @@ def _introduction(report: SnapshotReport) -> str:
 def _totals(report: SnapshotReport) -> str:
     if report.difference is None:
         return f"{report.images:,} images, {len(report.images_per_label):,} labels"
-    totals = ((kind, report.difference.total(kind)) for kind in DIFFERENCES)
+    totals = ((kind, report.total(kind)) for kind in DIFFERENCES)
     return ", ".join(f"{total:,} {kind}" for kind, total in totals if total) or "no difference"
 
 
-def _totals_table(difference: BaseDifference) -> str:
-    totals = [difference.total(kind) for kind in DIFFERENCES]
+def _totals_table(report: SnapshotReport) -> str:
+    totals = [report.total(kind) for kind in DIFFERENCES]
     return "\n".join(
         (
             f"| {' | '.join(DIFFERENCES)} |",
@@ -155,6 +157,18 @@ def _totals_table(difference: BaseDifference) -> str:
             f"| {' | '.join('not known' if total is None else f'{total:,}' for total in totals)} |",
         )
     )
+
+
+def _departures(report: SnapshotReport) -> str:
+    """What becomes of people's work on images that are not where they were."""
+    sentences = []
+    if moved := report.total(MOVED):
+        sentences.append(f"Moved images keep their labels and boxes, and are not among the others: {moved:,}.")
+    if report.kept_aside:
+        sentences.append(
+            f"Images that earlier runs removed, and people's work on which the ledger keeps: {report.kept_aside:,}."
+        )
+    return " ".join(sentences)
 
 
 def _number_of_risks(risks: Sequence[RiskRow]) -> str:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 from urllib.parse import quote
+from uuid import uuid4
 
 import msgspec
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-from airflow.sdk import Connection, Variable
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import Connection, Variable, get_current_context
+from airflow.sdk.api.client import ServerResponseError
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 from botocore.config import Config
 
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.quotas import DatasetType
 from include.gallery.addresses import SampleAddress
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
 from include.pipelines.requests import (
@@ -35,9 +38,13 @@ from include.pipelines.requests import (
 from include.rekognition.hook import RekognitionHook
 
 WORKSPACE_VARIABLE = "custom_labels_workspace"
+AIRFLOW_ID_VARIABLE = "custom_labels_airflow_id"
 COPY_CONNECTIONS = 32
 """Images that one task copies at the same time."""
 
+_NOT_FOUND = 404
+
+log = logging.getLogger(__name__)
 
 Request = S3FolderRequest | GroundTruthRequest | LocalComputerRequest | ExistingDatasetRequest
 """The requests of all sources."""
@@ -49,6 +56,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     :ivar as_of: UTC
     :ivar slug: Dag and run as one folder name: Dags with the same schedule have runs of the same id
     :ivar holder: the Dag run, which may hold the lease on a dataset
+    :ivar begun_at: when the run's first task began, UTC: a run knows the source as it was then
     :ivar run_type: Airflow's, such as ``manual``, ``scheduled`` or ``backfill``
     :ivar is_past: whether the run is about the bucket as it was (`include.pipelines.requests.is_past_run`)
     """
@@ -57,6 +65,7 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     as_of: datetime
     slug: str
     holder: Holder
+    begun_at: datetime = msgspec.field(default_factory=lambda: utc_now())
     run_type: str = "manual"
     is_past: bool = False
 
@@ -67,16 +76,18 @@ class ImportRun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         :raises RequestError: the parameters are wrong
         """
         request = request_type.parse(params)
-        as_of, run_type = run_as_of(request, context), context["dag_run"].run_type
+        now, run_type = utc_now(), context["dag_run"].run_type
+        as_of = run_as_of(request, context, now)
         # The text of a member of Airflow's enum would be its name.
         run_type = str(getattr(run_type, "value", run_type))
         return cls(
             request=request,  # type: ignore[arg-type]
             as_of=as_of,
             slug=run_slug(f"{context['dag_run'].dag_id}.{context['dag_run'].run_id}"),
-            holder=Holder(context["dag_run"].dag_id, context["dag_run"].run_id),
+            holder=Holder(context["dag_run"].dag_id, context["dag_run"].run_id, airflow_id()),
+            begun_at=utc_now(),
             run_type=run_type,
-            is_past=is_past_run(request, run_type, as_of, utc_now()),
+            is_past=is_past_run(request, run_type, as_of, now),
         )
 
     @classmethod
@@ -169,6 +180,39 @@ def read_workspace() -> Workspace:
             "Set it to an S3 location that you own, such as s3://example-workspace/custom-labels/.",
         )
     return Workspace(S3FolderLocation.parse(location))
+
+
+def airflow_id() -> str:
+    """What tells this Airflow installation from another one that uses the same workspace; made once.
+
+    Only the Airflow that a run is of knows whether it has ended.
+    """
+    known = Variable.get(AIRFLOW_ID_VARIABLE, default=None)
+    if not known:
+        Variable.set(AIRFLOW_ID_VARIABLE, uuid4().hex, description="Names this Airflow in leases on datasets")
+        # Of two tasks at the same time, the later one's stays.
+        known = Variable.get(AIRFLOW_ID_VARIABLE)
+    return str(known)
+
+
+def has_ended(holder: Holder) -> bool:
+    """Whether a run that holds a lease is known to have ended; called within a task.
+
+    A run that this Airflow does not know any more was deleted, if it was a run of this Airflow.
+    """
+    try:
+        state: str = get_current_context()["ti"].get_dagrun_state(dag_id=holder.dag_id, run_id=holder.run_id)
+    except ServerResponseError as error:
+        return _is_deleted(holder, error.response.status_code)
+    except AirflowRuntimeError as error:
+        return _is_deleted(holder, (error.error.detail or {}).get("status_code"))
+    return state in ("success", "failed")
+
+
+def _is_deleted(holder: Holder, status_code: object) -> bool:
+    is_ours = holder.airflow == airflow_id()
+    log.info("Airflow does not tell the state of %s of %s (%s).", holder.run_id, holder.dag_id, status_code)
+    return is_ours and status_code == _NOT_FOUND
 
 
 def named_connection(conn_id: str, parameter: str = "aws_conn_id") -> Connection:

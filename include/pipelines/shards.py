@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from include.custom_labels.codes import Code
-from include.custom_labels.errors import ManifestError
 from include.custom_labels.images import unread
-from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerSummary, State
+from include.custom_labels.ledger import AT_FAULT, IN_MANIFEST, LedgerPage, LedgerSummary, State
+from include.custom_labels.locations import S3Uri
 from include.custom_labels.quotas import MAX_LABELS, regional_quotas
-from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page
+from include.custom_labels.refusals import NOT_IMPORTED
+from include.custom_labels.validation_results import first_names
+from include.custom_labels.visible_text import visible
+from include.object_store.tables import LEDGER_SCHEMA, TableWriter, append_ledger_page, read_ledger
+from include.pipelines.refusals import refuse
 from include.pipelines.runs import ImportRun
 from include.pipelines.shard_size import COPIED_PER_S, INSPECTED_PER_S, KNOWN_PER_S, MAX_SHARDS, seconds_per_shard
 
@@ -35,7 +39,8 @@ def write_shards(
     :param place: what is imported, for errors
     :param images_per_s: how fast a mapped task is done with images of unknown size
     :param old_versions: how many images of a page have to be copied from old versions, asked once for each page
-    :raises ManifestError: there is no image, or there are more images or labels than a dataset may have
+    :raises ManifestError: there is no image, or there are more images or labels than a dataset may have; the ledger is
+        then in the run's staging folder as a whole
     :raises RequestError: INVALID_SHARD_SECONDS
     """
     shard_s = seconds_per_shard()
@@ -63,7 +68,7 @@ def write_shards(
             shards[-1]["unread"] += unknown
             shards[-1]["old_versions"] += copied
             work_s += len(page) / KNOWN_PER_S + unknown / images_per_s + copied / COPIED_PER_S
-    _check_totals(run, summary, place)
+    _check_totals(run, summary, place, shards)
     log.info(
         "%s labelled images with %s labels, %s without a label, in %s shards; %s objects are skipped or rejected.",
         f"{summary.states[State.LABELLED]:,}",
@@ -80,27 +85,31 @@ def _max_images(run: ImportRun) -> int:
     return regional_quotas(run.region).images("TEST" if run.request.dataset_type == "test" else "TRAIN")
 
 
-def _check_totals(run: ImportRun, summary: LedgerSummary, place: str) -> None:
-    labels, images = len(summary.images_per_label), summary.in_manifest
+def pages_of(run: ImportRun, shards: Iterable[Mapping[str, Any]]) -> Iterator[LedgerPage]:
+    """The ledger that was cut into these shards."""
+    for shard in shards:
+        yield from read_ledger(run.s3, S3Uri.parse(shard["ledger"]))
+
+
+def _check_totals(run: ImportRun, summary: LedgerSummary, place: str, shards: list[dict[str, Any]]) -> None:
+    labels, images, limit = len(summary.images_per_label), summary.in_manifest, _max_images(run)
     if not images:
-        raise ManifestError(
-            Code.ERROR_EMPTY_MANIFEST,
-            f"None of the {summary.objects:,} objects of {place} is an image to import.",
-            "Check the folder, the parameters that leave objects out, and the reasons in the task's log.",
-            reasons={f"{state}/{reason}": count for (state, reason), count in summary.reasons.items()},
+        code = Code.ERROR_EMPTY_MANIFEST
+        message = f"None of the {summary.objects:,} objects of {place} is an image to import"
+        advice = "Check where the import looks and what it leaves out."
+    elif labels > MAX_LABELS.value:
+        code = Code.ERROR_MANIFEST_TOO_MANY_LABELS
+        message = (
+            f"{place} has {labels:,} labels, and a dataset has at most {MAX_LABELS.value}; the labels are"
+            f" {first_names(map(visible, summary.images_per_label))}"
         )
-    if labels > MAX_LABELS.value:
-        raise ManifestError(
-            Code.ERROR_MANIFEST_TOO_MANY_LABELS,
-            f"{place} has {labels:,} labels, and a dataset has at most {MAX_LABELS.value}.",
-            "Import a part of it, or join labels; for an S3 folder: a deeper folder, `exclude`, `label_aliases`.",
-            labels=labels,
-        )
-    limit = _max_images(run)
-    if images > limit:
-        raise ManifestError(
-            Code.ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM,
-            f"{place} has {images:,} images, and a dataset in {run.region} has at most {limit:,}.",
-            "Import a part of it; for an S3 folder: a deeper folder, or `exclude`.",
-            images=images,
-        )
+        advice = "Import a part of it, or join labels."
+    elif images > limit:
+        code = Code.ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM
+        message = f"{place} has {images:,} images, and a dataset in {run.region} has at most {limit:,}"
+        advice = "Import a part of it, or ask AWS for a higher quota where the Region has one."
+    else:
+        return
+    # Only an empty import is the fault of what was left out.
+    states = AT_FAULT if images else NOT_IMPORTED
+    raise refuse(run, code, message, advice, pages_of(run, shards), states=states)

@@ -56,8 +56,10 @@ class BaseDifference(msgspec.Struct, frozen=True, kw_only=True):
     """The difference to the snapshot that was registered before; totals are true, samples are the first few.
 
     :ivar base_snapshot_id: of that snapshot
+    :ivar added: images that were not there; moved ones are not among them
+    :ivar removed: images that are gone; moved ones are not among them
     :ivar changed: images whose object is another one; None where that is not known
-    :ivar moved: images that lie elsewhere now, which are among the removed and the added; None where `changed` is
+    :ivar moved: images that lie elsewhere now; None where `changed` is
     :ivar samples: by kind of difference
     """
 
@@ -81,6 +83,19 @@ class BaseDifference(msgspec.Struct, frozen=True, kw_only=True):
             MOVED: self.moved,
         }
         return totals[kind]
+
+
+class Departures(msgspec.Struct, frozen=True, kw_only=True):
+    """Images that are gone from their places, as the merge with the dataset has found them.
+
+    :ivar removed: images that leave the dataset by this run
+    :ivar moved: images that were found elsewhere by their content, and keep their labels and boxes
+    :ivar kept_aside: images that were removed by earlier runs, and people's work on which the ledger keeps
+    """
+
+    removed: int = 0
+    moved: int = 0
+    kept_aside: int = 0
 
 
 class SampleImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,11 +146,13 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
     :ivar dataset_arn: empty where there is no dataset
     :ivar manifest: ``s3://`` address
     :ivar ledger: ``s3://`` address
-    :ivar images_per_label: one image counts for each of its labels
-    :ivar images_per_label_before: of the snapshot that was registered before; None where there was none
+    :ivar images_per_label: of the dataset; one image counts for each of its labels
+    :ivar images_per_label_before: of the dataset before; None where nothing was registered
+    :ivar images_per_label_of_source: as the source alone says; None where the dataset says the same
     :ivar lines: of the manifest, as long as there are no `reasons`, which say it too
     :ivar reasons: the ledger
     :ivar difference: None where no snapshot was registered before
+    :ivar departures: None where they are not known, so that `difference` tells what it can of them
     :ivar approval: None where nobody was asked
     :ivar findings: of the validation, total by code
     :ivar provenance: JSON on where everything came from
@@ -152,9 +169,11 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str = ""
     images_per_label: dict[str, int] = {}
     images_per_label_before: dict[str, int] | None = None
+    images_per_label_of_source: dict[str, int] | None = None
     lines: int = 0
     reasons: tuple[ReasonRow, ...] = ()
     difference: BaseDifference | None = None
+    departures: Departures | None = None
     risks: tuple[RiskRow, ...] = ()
     approval: ApprovalRow | None = None
     findings: dict[str, int] = {}
@@ -181,6 +200,17 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
     def at_fault(self) -> int:
         """Images that somebody wanted in the dataset and that are not."""
         return self._count(AT_FAULT)
+
+    def total(self, kind: str) -> int | None:
+        """Images of a kind of difference, one of `DIFFERENCES`; of the dataset, where that is known."""
+        if self.departures is not None and kind in (REMOVED, MOVED):
+            return self.departures.removed if kind == REMOVED else self.departures.moved
+        return self.difference.total(kind) if self.difference else None
+
+    @property
+    def kept_aside(self) -> int:
+        """Images that earlier runs removed, and people's work on which the ledger keeps."""
+        return self.departures.kept_aside if self.departures else 0
 
     def _count(self, states: frozenset[State]) -> int:
         return sum(row.count for row in self.reasons if row.state in states)

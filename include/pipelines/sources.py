@@ -28,13 +28,12 @@ def s3_folder_tasks(dataset_types: DatasetTypes) -> None:
 def local_computer_tasks(dataset_types: DatasetTypes) -> None:
     """Stage, upload, label, and go on as every import."""
     run, access = start_import("local_computer")
-    staged = task_of(local_computer.stage_files, **in_pool(LISTING_SLOTS))(run)
+    staged = task_of(local_computer.stage_files, multiple_outputs=True, **in_pool(LISTING_SLOTS))(run)
     access >> staged
     shards = task_of(local_computer.divide_files)(staged)
     uploaded = task_of(local_computer.upload_images).partial(run=run, staged=staged).expand(shard=shards)
-    finish_import(
-        run, task_of(local_computer.assign_labels, **in_pool(CALLING_SLOTS))(run, staged, uploaded), dataset_types
-    )
+    labelled = task_of(local_computer.assign_labels, **in_pool(CALLING_SLOTS))(run, staged, uploaded)
+    finish_import(run, labelled, dataset_types, chosen=staged["chosen"])
 
 
 def ground_truth_tasks(dataset_types: DatasetTypes) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from airflow.sdk import get_current_context
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,9 @@ from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.ledger import AT_FAULT, State
 from include.custom_labels.visible_text import visible
 from include.pipelines.access import AccessRow
+from include.pipelines.publication import acknowledge
+from include.pipelines.registration import Plan
+from include.pipelines.reporting import departures_of
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import seconds_of, step
 
@@ -46,13 +50,17 @@ def summarize(
         "as_of": import_run.as_of.isoformat(),
         **published,
         "images_per_label": reconciled["images_per_label"],
+        "images_per_label_of_source": reconciled["images_per_label_of_source"],
         "states": reconciled["states"],
         "problems": [row for row in reconciled["reasons"] if row["state"] in AT_FAULT],
         "findings": validated["totals"],
+        "departures": msgspec.to_builtins(departures_of(msgspec.convert(reconciled["plan"], Plan))),
         # What publishing it knew, and what has ended since.
         "timings": published["timings"] | seconds_of(sorted(get_current_context()["task"].upstream_task_ids)),
     }
     log.info("\n%s", render(summary, reconciled["reasons"]))
+    # The event of the task before is on its way now.
+    acknowledge(import_run, published["snapshot_id"])
     dropped = reconciled["states"].get(State.DROPPED, 0)
     if dropped:
         raise DatasetConflictError(
@@ -66,12 +74,21 @@ def summarize(
 
 def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> str:
     """The summary as text tables."""
-    labels = sorted(summary["images_per_label"].items(), key=lambda item: (-item[1], item[0]))
+    images, of_source = summary["images_per_label"], summary.get("images_per_label_of_source")
+    if of_source == images:
+        of_source = None
+    names = images.keys() | (of_source or {}).keys()
+    labels = sorted(((name, images.get(name, 0)) for name in names), key=lambda item: (-item[1], item[0]))
     per_label = Table(title="Images per label", title_justify="left")
     per_label.add_column("label", overflow="ellipsis", max_width=60)
     per_label.add_column("images", justify="right")
+    if of_source is not None:
+        per_label.add_column("source, where it differs", justify="right")
     for label, count in labels[:_LABELS_SHOWN]:
-        per_label.add_row(Text(label), f"{count:,}")
+        said = count if of_source is None else of_source.get(label, 0)
+        per_label.add_row(
+            Text(label), f"{count:,}", *([] if of_source is None else [f"{said:,}" if said != count else ""])
+        )
     if len(labels) > _LABELS_SHOWN:
         rest = labels[_LABELS_SHOWN:]
         per_label.add_row(f"… and {len(rest)} more", f"{sum(count for _, count in rest):,}")
@@ -93,11 +110,24 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
         ("summary", summary["summary_uri"]),
         ("report", summary["report_uri"]),
         ("findings", ", ".join(f"{code} {total:,}" for code, total in summary["findings"].items()) or "none"),
+        *_departures(summary.get("departures")),
         ("seconds", ", ".join(f"{name} {seconds:g}" for name, seconds in summary["timings"].items())),
     ]
     # Lines and not a table: an address that is broken up cannot be copied.
     lines = "".join(f"{name:>9}  {value}\n" for name, value in places)
     return _text(per_label, states) + lines
+
+
+def _departures(departures: Mapping[str, int] | None) -> list[tuple[str, str]]:
+    """The images that are not where they were, of an `include.pipelines.snapshot_report.Departures` as JSON."""
+    if departures is None:
+        return []
+    said = (
+        ("removed", "removed"),
+        ("moved", "moved"),
+        ("kept_aside", "removed earlier, with people's work kept aside"),
+    )
+    return [("gone", ", ".join(f"{departures[name]:,} {words}" for name, words in said))]
 
 
 def _sample(sample: Mapping[str, str]) -> str:

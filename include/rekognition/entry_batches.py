@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
 
 from include.custom_labels.quotas import SAFE_UPDATE_BYTES
 from include.rekognition.errors import RekognitionEntryTooLargeError, translated_errors
@@ -74,9 +77,19 @@ class S3Manifest:
         self._client = client
         self._object = {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
         with translated_errors(uri):
-            head = client.head_object(**self._object)
+            head = self._head()
         self.size_bytes: int = head["ContentLength"]
         self.version: str = head["ETag"]
+
+    def _head(self) -> dict[str, Any]:
+        try:
+            head: dict[str, Any] = self._client.head_object(**self._object)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "400":
+                # An answer to HEAD has no body; the same question with one says why, such as expired credentials.
+                self._client.get_object(**self._object, Range="bytes=0-0")["Body"].close()
+            raise
+        return head
 
     def read(self, offset: int, length: int) -> bytes:
         """
@@ -107,7 +120,11 @@ class EntryBatch:
 
 
 def entry_batches(
-    source: EntrySource, *, start: int = 0, max_batch_size_bytes: int = MAX_BATCH_SIZE_BYTES
+    source: EntrySource,
+    *,
+    start: int = 0,
+    max_batch_size_bytes: int = MAX_BATCH_SIZE_BYTES,
+    ends: Sequence[int] = (),
 ) -> Iterator[EntryBatch]:
     """
     Yield the lines of ``source`` in their order, cut only after line feeds.
@@ -116,10 +133,14 @@ def entry_batches(
 
     :param start: Offset of a line's first byte, such as an earlier batch's ``end``.
     :param max_batch_size_bytes: Upper bound for ``body``.
+    :param ends: Ascending offsets, each behind a line, at which a batch ends even where there is room for more, see
+        `include.custom_labels.update_batches`.
     :raises RekognitionEntryTooLargeError: A line does not fit into a batch; earlier batches were yielded.
     """
     while start < source.size_bytes:
-        body = source.read(start, max_batch_size_bytes)
+        at = bisect_right(ends, start)
+        end = ends[at] if at < len(ends) else source.size_bytes
+        body = source.read(start, min(max_batch_size_bytes, end - start))
         if start + len(body) < source.size_bytes:
             cut = body.rfind(b"\n") + 1
             if not cut:

@@ -5,7 +5,8 @@ Errors of the Rekognition dataset operations, and the one place where AWS's erro
 
     RekognitionDatasetError                 any answer that has no class of its own
     ├── RekognitionAccessDeniedError        the identity lacks a permission
-    ├── RekognitionCredentialsError         no credentials, or expired or unknown ones
+    ├── RekognitionCredentialsError         no credentials, or unknown ones
+    │   └── RekognitionCredentialsExpiredError  credentials that have expired
     ├── RekognitionUnreachableError         no answer: network, endpoint, timeout
     ├── RekognitionServiceError             AWS failed; the same request may work later
     ├── RekognitionThrottledError           too many requests, retries used up
@@ -46,12 +47,15 @@ from botocore.exceptions import (
     NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
+    SSOError,
     TokenRetrievalError,
     WaiterError,
 )
 from botocore.exceptions import (
     ConnectionError as BotocoreConnectionError,
 )
+
+from include.custom_labels.errors import RENEW_CREDENTIALS
 
 
 class RekognitionDatasetError(AirflowException):
@@ -144,6 +148,13 @@ class RekognitionCredentialsError(RekognitionDatasetError):
 
     code = "REKOGNITION_CREDENTIALS_REJECTED"
     next_step = "Check the keys, the role and the session token of the AWS connection."
+
+
+class RekognitionCredentialsExpiredError(RekognitionCredentialsError):
+    """The credentials were good once."""
+
+    code = "CREDENTIALS_EXPIRED"
+    next_step = RENEW_CREDENTIALS
 
 
 class RekognitionUnreachableError(RekognitionDatasetError):
@@ -417,8 +428,10 @@ MANIFEST_ERRORS = (
 AWS_ERRORS: dict[str, type[RekognitionDatasetError]] = {
     "AccessDenied": RekognitionAccessDeniedError,
     "AccessDeniedException": RekognitionAccessDeniedError,
-    "ExpiredToken": RekognitionCredentialsError,
-    "ExpiredTokenException": RekognitionCredentialsError,
+    "ExpiredToken": RekognitionCredentialsExpiredError,
+    "ExpiredTokenException": RekognitionCredentialsExpiredError,
+    "InvalidToken": RekognitionCredentialsExpiredError,
+    "RequestExpired": RekognitionCredentialsExpiredError,
     "IncompleteSignatureException": RekognitionCredentialsError,
     "InvalidAccessKeyId": RekognitionCredentialsError,
     "InvalidClientTokenId": RekognitionCredentialsError,
@@ -459,7 +472,8 @@ BOTOCORE_ERRORS: tuple[tuple[type[BotoCoreError], type[RekognitionDatasetError]]
     (NoCredentialsError, RekognitionCredentialsError),
     (PartialCredentialsError, RekognitionCredentialsError),
     (CredentialRetrievalError, RekognitionCredentialsError),
-    (TokenRetrievalError, RekognitionCredentialsError),
+    (TokenRetrievalError, RekognitionCredentialsExpiredError),
+    (SSOError, RekognitionCredentialsExpiredError),
     (ParamValidationError, RekognitionInvalidRequestError),
     (NoRegionError, RekognitionInvalidRequestError),
     (BotocoreConnectionError, RekognitionUnreachableError),

@@ -205,7 +205,7 @@ class RekognitionHook(AwsBaseHook):
         """
         return {"ProjectNames": [resource]} if waiter_name.startswith("project") else {"DatasetArn": resource}
 
-    def wait(self, waiter_name: str, resource: str, waiter_delay: int, waiter_max_attempts: int) -> None:
+    def wait(self, waiter_name: str, resource: str, waiter_delay: float, waiter_max_attempts: int) -> None:
         """
         Wait with a custom waiter.
 
@@ -220,7 +220,8 @@ class RekognitionHook(AwsBaseHook):
         try:
             wait(
                 waiter=self.get_waiter(waiter_name),
-                waiter_delay=waiter_delay,
+                # Fractions of a second are for tests.
+                waiter_delay=waiter_delay,  # type: ignore[arg-type]
                 waiter_max_attempts=waiter_max_attempts,
                 args=self.waiter_arguments(waiter_name, resource),
                 failure_message=f"{resource} did not become {waiter_name}",

@@ -16,7 +16,7 @@ ALL_RISKS = [risk.value for risk in Risk]
 PLANNING = "plan_registration"
 """The last task that looks at the dataset before the ones that may write to it."""
 
-CLEARED = (PLANNING, "write", "reconcile", "publish_snapshot")
+CLEARED = (PLANNING, "register", "publish_snapshot")
 """Tasks from which a run may be cleared."""
 
 

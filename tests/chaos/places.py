@@ -399,7 +399,11 @@ class View:
     @cached_property
     def ledgers(self) -> dict[str, list[dict[str, Any]]]:
         """Of the registered snapshot, and of those that other origins have as their base."""
-        ids = {self.current["snapshot_id"], *self.current.get("bases", {}).values()} if self.current else ()
+        ids = (
+            {self.current["snapshot_id"], *(base["snapshot_id"] for base in self.current.get("bases", {}).values())}
+            if self.current
+            else ()
+        )
         return {snapshot_id: self.ledger(snapshot_id) for snapshot_id in ids}
 
     def said_in(self, lines: bytes) -> dict[str, Said]:

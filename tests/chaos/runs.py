@@ -11,9 +11,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import msgspec
@@ -26,45 +27,33 @@ from botocore import endpoint
 from urllib3.util import retry
 
 from include.custom_labels.errors import CustomLabelsError
-from include.object_store.registration_journal import Holder
-from include.pipelines import (
-    existing_dataset,
-    ground_truth,
-    publication,
-    reconciliation,
-    registration,
-    report,
-    restoration,
-    runs,
-    s3_folder,
-)
+from include.object_store.holders import Holder
+from include.pipelines import existing_dataset, ground_truth, publication, report, runs, s3_folder
 from include.pipelines.division import choose_dataset, divide_images
 from include.pipelines.gates import asks, check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.policy import DEFAULT_ARGS
-from include.pipelines.registration import Plan, begin_registration, plan_registration
+from include.pipelines.reconciliation import reconcile
+from include.pipelines.registration import Plan, plan_registration
+from include.pipelines.registration_work import RegistrationWork
 from include.pipelines.requests import REQUEST_TYPES
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import RETRIED_CODES
+from include.pipelines.waiting import WaitingError
 from include.rekognition import hook
-from include.rekognition.operators import (
-    RekognitionCreateDatasetOperator,
-    RekognitionCreateProjectOperator,
-    RekognitionDeleteDatasetOperator,
-    RekognitionUpdateDatasetEntriesOperator,
-)
+from include.rekognition.errors import RekognitionDatasetError
 from tests.chaos.commands import DAG_ID, Command, airflow_state
 from tests.fixtures.service_models import parse_models_once
-from tests.rekognition.task_run import task_context
 
-REGISTRATION = "begin"
-"""The first task that takes the dataset's lease; after a failure from here on, a last task puts things right."""
+REGISTRATION = "register"
+"""The task that takes the dataset's lease, and ends it when it fails for good."""
 
 _DELAY_S = 0.02
-_WAITING: dict[str, Any] = {"waiter_delay": _DELAY_S, "waiter_max_attempts": 1_000, "aws_conn_id": "aws_default"}
+_LOOKS_MAX = 100
 
 Xcoms = dict[str, Any]
+T = TypeVar("T")
 Task = Callable[[Command, Xcoms], Any]
 
 
@@ -120,7 +109,8 @@ def _choose_dataset(_: Command, done: Xcoms) -> Any:
 
 
 def _plan(_: Command, done: Xcoms) -> Any:
-    return _work(plan_registration, done["of_type"], done["built"])
+    run = ImportRun.from_json(done["of_type"])
+    return _waited(run, lambda: plan_registration(run, done["built"], done["provenance"])).to_json()
 
 
 def _gate(_: Command, done: Xcoms) -> Any:
@@ -130,43 +120,29 @@ def _gate(_: Command, done: Xcoms) -> Any:
     return msgspec.to_builtins(gate)
 
 
-def _begin(command: Command, done: Xcoms) -> Any:
-    plan = msgspec.convert(done["plan_registration"], Plan)
-    run = ImportRun.from_json(done["of_type"])
-    return begin_registration(run, done["built"], plan, lambda holder: _has_ended(command, holder)).to_json()
+def _register(command: Command, done: Xcoms) -> Any:
+    plan, run = msgspec.convert(done["plan_registration"], Plan), ImportRun.from_json(done["of_type"])
+    work = RegistrationWork(run, done["built"], plan, done["provenance"], partial(_has_ended, command))
+    carried_out, verified = _waited(run, work.go_on)
+    return reconcile(run, done["built"], carried_out, verified)
 
 
-def _write(_: Command, done: Xcoms) -> Any:
-    plan = msgspec.convert(done["begin"], Plan)
-    if plan.action == "update":
-        RekognitionUpdateDatasetEntriesOperator(
-            task_id="update", dataset_arn=plan.dataset_arn, manifest_s3_uri=plan.changes, **_WAITING
-        ).execute(task_context())
-    elif plan.action in ("create", "recreate", "replace"):
-        if plan.dataset_arn:
-            RekognitionDeleteDatasetOperator(
-                task_id="delete",
-                dataset_arn=plan.dataset_arn,
-                updated_at=plan.fingerprint.dataset_updated_at,
-                if_missing="skip",
-                **_WAITING,
-            ).execute(task_context())
-        project_arn = RekognitionCreateProjectOperator(
-            task_id="project", project_name=plan.project, if_exists="skip", **_WAITING
-        ).execute(task_context())
-        RekognitionCreateDatasetOperator(
-            task_id="create",
-            project_arn=project_arn,
-            dataset_type="TRAIN",
-            manifest_s3_uri=plan.manifest,
-            if_exists="skip",
-            **_WAITING,
-        ).execute(task_context())
-    return plan.action
-
-
-def _reconcile(_: Command, done: Xcoms) -> Any:
-    return _work(reconciliation.reconcile, done["of_type"], done["built"], done["plan_registration"], done["begin"])
+def _waited(run: ImportRun, look: Callable[[], T]) -> T:
+    """What a look comes to in the end; Airflow's task would be deferred in between."""
+    looks = 0
+    while True:
+        try:
+            return look()
+        except WaitingError as wait:
+            looks += 1
+            if wait.reason is not None and looks > _LOOKS_MAX:
+                raise wait.reason from wait
+            if not wait.waiter:
+                time.sleep(_DELAY_S)
+                continue
+            with suppress(RekognitionDatasetError):
+                # How an operation ended, the dataset says.
+                run.rekognition.wait(wait.waiter, wait.resource, _DELAY_S, 1_000)
 
 
 def _publish(_: Command, done: Xcoms) -> Any:
@@ -175,9 +151,13 @@ def _publish(_: Command, done: Xcoms) -> Any:
         done["of_type"],
         done["built"],
         done["validated"],
-        done["reconcile"],
+        done["register"],
         done["check_gate"],
     )
+
+
+def _acknowledge(_: Command, done: Xcoms) -> Any:
+    return publication.acknowledge(ImportRun.from_json(done["of_type"]), done["publish_snapshot"]["snapshot_id"])
 
 
 _SOURCES: dict[str, Task] = {"s3_folder": _list, "ground_truth": _read_annotations, "existing_dataset": _export}
@@ -190,12 +170,12 @@ TASKS: dict[str, Task] = {
     "of_type": _choose_dataset,
     "built": lambda _, done: _work(build_manifest, done["of_type"], done["divided"]["train"]),
     "validated": lambda _, done: _work(validate_manifest, done["of_type"], done["built"]),
+    "provenance": lambda _, done: done["source"]["exported"] if isinstance(done["source"], dict) else None,
     "plan_registration": _plan,
     "check_gate": _gate,
-    "begin": _begin,
-    "write": _write,
-    "reconcile": _reconcile,
+    "register": _register,
     "publish_snapshot": _publish,
+    "summarize": _acknowledge,
 }
 
 
@@ -206,6 +186,7 @@ def carry_out(command: Command) -> dict[str, Any]:
     """The tasks of a run that have not ended yet; how it ended."""
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = command.connection
     os.environ["AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE"] = command.workspace
+    os.environ["AIRFLOW_VAR_CUSTOM_LABELS_AIRFLOW_ID"] = "chaos"
     done = _xcoms(command)
     publication._send_event = lambda run, *_: _send_event(command, run)
     for name, task in TASKS.items():
@@ -215,13 +196,13 @@ def carry_out(command: Command) -> dict[str, Any]:
             done[name] = json.loads(json.dumps(_tried(task, command, done)))
         except Exception as error:  # the history judges it
             ended: dict[str, Any] = {"state": "failed", "task": name, "error": f"{type(error).__name__}: {error}"}
-            return ended | _put_right(command, done, name)
+            return ended | _put_right(done, name)
         _store(command, done)
-    plan, published = done["reconcile"]["plan"], done["publish_snapshot"]
+    plan, published = done["register"]["plan"], done["publish_snapshot"]
     return {
         "state": "success",
         "action": plan["action"],
-        "dataset_arn": done["reconcile"]["dataset_arn"],
+        "dataset_arn": done["register"]["dataset_arn"],
         "snapshot_id": published["snapshot_id"],
         "changed": published["changed"],
     }
@@ -248,14 +229,16 @@ def _is_retried(error: Exception, number: int, tries: int) -> bool:
     return policy.evaluate(error, number, tries - 1).action is not RetryAction.FAIL
 
 
-def _put_right(command: Command, done: Xcoms, failed: str) -> dict[str, Any]:
-    """The task that follows on a failure of the registration."""
-    if list(TASKS).index(failed) < list(TASKS).index(REGISTRATION):
+def _put_right(done: Xcoms, failed: str) -> dict[str, Any]:
+    """What the task that registers does when it is not going to be tried again."""
+    if failed != REGISTRATION:
         return {}
+    plan, run = msgspec.convert(done["plan_registration"], Plan), ImportRun.from_json(done["of_type"])
     try:
-        return {"restored": _tried(lambda *_: _work(restoration.restore_dataset, done["of_type"]), command, done)}
+        RegistrationWork(run, done["built"], plan, done["provenance"], lambda holder: False).give_up()
     except Exception as error:
-        return {"restore": f"{type(error).__name__}: {error}"}
+        return {"give_up": f"{type(error).__name__}: {error}"}
+    return {}
 
 
 def _xcoms(command: Command) -> Xcoms:
@@ -287,7 +270,6 @@ def prepare() -> None:
     for service in ("s3", "rekognition"):
         boto3.client(service, region_name="us-east-1")
     publication._timings = dict
-    restoration._WAITER_DELAY_S = registration._WAITER_DELAY_S = _DELAY_S
     hook.requests_per_s = lambda: 1000.0
     # The services are in a hurry: what waits for them to recover waits a fiftieth of the time.
     hurried = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds / 50, 0.2)), time=time.time)

@@ -98,8 +98,8 @@ def test_the_root_of_a_bucket_as_location(location: str) -> None:
 
 def test_hostile_folder_names_are_labels_as_they_are() -> None:
     names = [
-        " a b ", "a+b", "%20", "#", '"', "'", "\\", "\x00", "\x1f", "\x7f", "\x85", "\u2028", "\u202egnp", "\ufeff",
-        "\N{MICROSCOPE}", "é", "e\N{COMBINING ACUTE ACCENT}", "É", "..", ".", "~", "{}", "\r", "\t",
+        " a b ", "a+b", "%20", "#", '"', "'", "\\", "\u202egnp", "\ufeff", "\N{NO-BREAK SPACE}",
+        "\N{MICROSCOPE}", "é", "e\N{COMBINING ACUTE ACCENT}", "É", "..", ".", "~", "{}",
     ]  # fmt: skip
     assert answers(*(f"alexa-devices/{name}/a.png" for name in names)) == [
         ("labelled", name, "IN_FOLDER") for name in names

@@ -128,6 +128,17 @@ def test_kinds_of_differences(
     assert totals(without) == (expected[0], expected[1], None, expected[3], None)
 
 
+def test_samples_of_what_is_gone_or_new_are_first_those_that_were_not_moved() -> None:
+    many = [f"{at:03}.png" for at in range(50)]
+    before = {f"a/{key}": Image(etag=key) for key in many} | {"b.png": Image(etag="b")}
+    after = {f"c/{key}": Image(etag=key) for key in many} | {"d.png": Image(etag="d")}
+    found = diff(before, after)
+    assert totals(found) == (51, 51, 0, 0, 50)
+    assert [sample.image[len(f"s3://{BUCKET}/") :] for sample in found.samples["removed"]][:2] == ["b.png", "a/000.png"]
+    assert [sample.image[len(f"s3://{BUCKET}/") :] for sample in found.samples["added"]][:2] == ["d.png", "c/000.png"]
+    assert {len(found.samples[kind]) for kind in ("removed", "added", "moved")} == {20}
+
+
 def test_samples_say_what_was_and_what_is() -> None:
     before = {"a.png": Image(), "b.png": Image(etag="b"), "c.png": Image(etag="c")}
     after = {"a.png": Image(("dot",), etag="a2", size_bytes=1234), "c.png": Image(etag="c"), "d.png": Image(etag="b")}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.custom_labels.advice import advise
 from include.custom_labels.image_headers import ImageFormat, ImageHeader, NotAnImage
 from include.custom_labels.images import contradiction, image_fault, inspect
 from include.custom_labels.labelling import FolderLabelling
@@ -168,4 +169,4 @@ def check_partition(listing: list[str], ledger: LedgerPage) -> None:
 def test_every_reason_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "error-codes.md").read_text(encoding="utf-8")
     for reason in Reason:
-        assert f"| `{reason}` | {reason.explanation} |" in page
+        assert f"| `{reason}` | {advise(reason, reason.explanation)} |" in page

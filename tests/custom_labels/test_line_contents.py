@@ -47,6 +47,11 @@ LINES = [
     line_of(label_pair(), source_ref="https://example.com/a.png"),
     line_of(label_pair(), {"source-ref": ref("second.png")}),
     line_of({"half-metadata": {}}, source_ref=ref("i.png")),
+    line_of(boxes_pair() | {"bounding-box": {"image_size": [{"width": 9, "height": 9, "depth": 3}]}}),
+    line_of({"part": 1, "part-metadata": {"type": "groundtruth/other"}}, source_ref=ref("j.png")),
+    line_of({"broken": 1, "broken-metadata": {}}, source_ref=ref("k.png")),
+    line_of({"cl-metadata": {"is-skipped": False}}, source_ref=ref("l.png")),
+    line_of(label_pair("cl", ""), source_ref=ref("m.png")),
 ]
 EXTRA = [
     compact(LINES[1]).replace(b'{"source-ref"', b'{"source-ref":"s3://example-bucket/z.png","source-ref"'),
@@ -70,7 +75,7 @@ EXTRA = [
 ALL = [*LINES, *map(compact, LINES), *EXTRA]
 
 
-def decoded(line: bytes) -> tuple[str, bytes, tuple[str, ...]]:
+def decoded(line: bytes) -> tuple[str, bytes, tuple[str, ...], bool]:
     """The same, read slowly."""
     source_ref, entry = read_entry(line)
     labels: set[str] = set()
@@ -83,12 +88,12 @@ def decoded(line: bytes) -> tuple[str, bytes, tuple[str, ...]]:
         for _, boxes, metadata in parsed.boxes:
             ids = {str(box.class_id) for box in boxes.annotations}
             labels.update(label for id_, label in metadata.class_map.items() if id_ in ids)
-    return identity(source_ref), entry.content, tuple(sorted(labels))
+    return identity(source_ref), entry.content, tuple(sorted(labels)), entry.is_labelled
 
 
-def read(contents: LineContents, line: bytes) -> tuple[str, bytes, tuple[str, ...]]:
+def read(contents: LineContents, line: bytes) -> tuple[str, bytes, tuple[str, ...], bool]:
     name, content = contents.read(line)
-    return name, content.digest, content.labels
+    return name, content.digest, content.labels, content.is_labelled
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -122,11 +127,11 @@ def test_reading_many_at_once_agrees_with_decoding(lines: list[bytes]) -> None:
     if run is None:
         return
     expected = [decoded(line) for line in lines]
-    assert [address.decode() for address in run.addresses] == [name for name, _, _ in expected]
-    found: Counter[tuple[bytes, tuple[str, ...]]] = Counter()
+    assert [address.decode() for address in run.addresses] == [name for name, *_ in expected]
+    found: Counter[tuple[bytes, tuple[str, ...], bool]] = Counter()
     for content, count in run.contents:
-        found[content.digest, content.labels] += count
-    assert found == Counter((digest, labels) for _, digest, labels in expected)
+        found[content.digest, content.labels, content.is_labelled] += count
+    assert found == Counter((digest, labels, is_labelled) for _, digest, labels, is_labelled in expected)
 
 
 def usual_lines(count: int) -> list[bytes]:

@@ -26,7 +26,7 @@ from include.custom_labels.line_rules import check_line
 CREATION_DATE = "2026-11-22T20:00:00"
 NOW = "2026-11-24T18:00:00"
 SOURCE_REF = "s3://example-images/echo/1.png"
-HOSTILE = ("<img src=x onerror=alert(1)>", "\u202egnp", 'a"b\\c', "echo\ttab", " ", "源", "cl-errors", "source-ref")
+HOSTILE = ("<img src=x onerror=alert(1)>", "\u202egnp", 'a"b\\c', " ", "源", "cl-errors", "source-ref")
 
 
 def label(name: str, **more: Any) -> dict[str, Any]:

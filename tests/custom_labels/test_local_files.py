@@ -133,6 +133,31 @@ def test_what_was_refused_before_stays_refused_under_a_name_that_can_be_written(
     assert (refused.name, refused.reason) == ("caf\\xe9", Reason.SYMLINK_OUTSIDE)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("README.md", Reason.NOT_AN_IMAGE_NAME),
+        ("caf\udce9.md", Reason.NOT_AN_IMAGE_NAME),
+        (".cache", Reason.HIDDEN_FILE),
+        (".#a.png", Reason.HIDDEN_FILE),
+        (".a.png.swp", Reason.HIDDEN_FILE),
+        ("a.webp", Reason.OTHER_IMAGE_NAME),
+        ("Thumbs.db", Reason.SYSTEM_FILE),
+        ("a.png", Reason.SYMLINK_OUTSIDE),
+        ("echo", Reason.SYMLINK_OUTSIDE),
+    ],
+)
+def test_names_that_are_no_images_are_skipped_whatever_else_is_wrong_with_them(name: str, reason: Reason) -> None:
+    judged = judge_name(LocalFile(name=name).refused(Reason.SYMLINK_OUTSIDE, "/etc/hostname"), "")
+    assert (judged.reason, judged.detail) == (reason, "/etc/hostname" if reason is Reason.SYMLINK_OUTSIDE else "")
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_a_marker() -> None:
+    for name in ("", "echo/", "photos.bak/"):
+        folder = LocalFile(name=name).refused(Reason.UNREADABLE_FILE, "Permission denied")
+        assert judge_name(folder, "") == folder
+
+
 def image(image_format: str = "PNG", size: tuple[int, int] = (64, 64)) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size).save(file, image_format)
@@ -229,6 +254,17 @@ def test_only_what_was_registered_is_carried_over() -> None:
         ("b", State.UNLABELLED, None, Reason.IN_LAST_SNAPSHOT, 64),
         ("e", State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT, 64),
     ]
+
+
+def test_a_persons_entry_is_carried_over_as_a_line_of_a_manifest() -> None:
+    listed = b'{"source-ref":"s3://example-images/a","cl-metadata":{"is_labeled":true}}'
+    sent = b'{"source-ref":"s3://example-images/b"}\n'
+    rows = [
+        row("a", State.REGISTERED, None, Reason.KEPT_DATASET_ENTRY)._replace(entry=listed),
+        row("b", State.UNLABELLED, None, Reason.NO_ANNOTATIONS)._replace(entry=sent),
+    ]
+    (page,) = ledger_pages(rows)
+    assert [each.entry for each in carried_page(page)] == [b'{"source-ref":"s3://example-images/a"}\n', sent]
 
 
 def test_an_image_keeps_its_label_and_gets_one_where_it_has_none() -> None:

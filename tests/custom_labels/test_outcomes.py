@@ -6,16 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.custom_labels.dataset_entries import Entry
+from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.ledger import LedgerRow, State, ledger_pages, ledger_rows
 from include.custom_labels.merge import Outcome
-from include.custom_labels.outcomes import OutcomeRow, aside_of_row, close_pages, close_rows, outcome_of_row
+from include.custom_labels.outcomes import (
+    OutcomeRow,
+    SentColumn,
+    aside_of_row,
+    close_pages,
+    close_rows,
+    is_withheld,
+    outcome_of_row,
+    remembered_work,
+)
 from include.custom_labels.reasons import Reason
 
 LABELLED = LedgerRow("x/a.png", 9, "e", "2026-11-22T20:00:00", State.LABELLED, "echo", Reason.IN_FOLDER, "", 64, 64)
 SKIPPED = LABELLED._replace(state=State.SKIPPED, label=None, reason=Reason.SYSTEM_FILE)
 FAULTY = LABELLED._replace(state=State.QUARANTINED, reason=Reason.SIDE_TOO_SHORT, detail="10×10 pixels", entry=b"{}")
 ERRORS = Entry(b"", is_labelled=True, errors=("ERROR_INVALID_IMAGE",))
+IN_TRAIN_LEDGER = SKIPPED._replace(reason=Reason.IN_TRAIN_LEDGER)
+SENT = b"0123456789abcdef"
 
 
 def close(row: LedgerRow, outcome: OutcomeRow | None = None, **service: dict[str, Entry] | None) -> list[LedgerRow]:
@@ -50,10 +61,24 @@ def outcome(kind: Outcome, key: str = "x/a.png", **more: object) -> OutcomeRow:
         (LABELLED, outcome(Outcome.MISFIT, entry="{}"), State.QUARANTINED, Reason.BOXES_DO_NOT_FIT, ""),
         (
             FAULTY,
-            outcome(Outcome.REMOVED, entry="{}"),
+            outcome(Outcome.WITHHELD, detail="the dataset's entry stays as it is"),
             State.QUARANTINED,
             Reason.SIDE_TOO_SHORT,
-            "10×10 pixels; REMOVED_AT_SOURCE",
+            "10×10 pixels; the dataset's entry stays as it is",
+        ),
+        (
+            SKIPPED._replace(reason=Reason.EXCLUDED),
+            outcome(Outcome.REMOVED, entry="{}"),
+            State.SKIPPED,
+            Reason.EXCLUDED,
+            "therefore removed from the dataset",
+        ),
+        (
+            SKIPPED._replace(reason=Reason.EXCLUDED),
+            outcome(Outcome.ASIDE, entry="{}"),
+            State.SKIPPED,
+            Reason.EXCLUDED,
+            "a person's entry is kept aside",
         ),
         (
             FAULTY,
@@ -101,53 +126,164 @@ def test_only_a_persons_entry_is_kept_aside() -> None:
     assert aside_of_row(held) is None
 
 
-KINDS = st.sampled_from([Outcome.KEPT, Outcome.OVERWRITTEN, Outcome.MISFIT, Outcome.HELD, Outcome.REMOVED])
+WORK = '{"source-ref": "s3://example-images/x/a.png"}'
+OURS = WORK.replace("}", ', "cl-metadata": {}}')
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        *((LABELLED, kind) for kind in (Outcome.KEPT, Outcome.MISFIT)),
+        *((row, kind) for row in (FAULTY, SKIPPED, None) for kind in (Outcome.HELD, Outcome.REMOVED, Outcome.ASIDE)),
+    ],
+)
+def test_a_closed_ledger_remembers_a_persons_entry_in_whichever_state_its_image_is(
+    row: LedgerRow | None, kind: Outcome
+) -> None:
+    said = outcome(kind, entry=WORK, sent=SENT)
+    closed, *_ = close_rows([row] if row else [], [said], None, {}, "example-images")
+    assert remembered_work(closed) == WORK.encode()
+    assert closed.sent == SENT
+    # And so does the next ledger, where nothing has changed since.
+    again = outcome_of_row(closed)
+    assert again is not None
+    carried, *_ = close_rows([row] if row else [], [again], None, {}, "example-images")
+    assert (remembered_work(carried), carried.sent) == (WORK.encode(), SENT)
+
+
+def test_a_withheld_image_remembers_its_entry_and_what_was_sent() -> None:
+    for entry in (WORK, None):
+        (closed,) = close(FAULTY, outcome(Outcome.WITHHELD, entry=entry, sent=SENT))
+        assert remembered_work(closed) == (entry and entry.encode())
+        again = outcome_of_row(closed)
+        assert again is not None
+        assert (again.outcome, again.sent) == (Outcome.WITHHELD, SENT)
+
+
+def test_a_held_entry_of_ours_is_no_ones_work() -> None:
+    (held,) = close_rows([], [outcome(Outcome.HELD, entry=OURS, sent=digest(OURS))], None, {}, "example-images")
+    assert held.entry == OURS.encode()
+    assert remembered_work(held) is None
+
+
+def test_the_service_drops_an_image_and_not_the_work_on_it() -> None:
+    (dropped,) = close(LABELLED, outcome(Outcome.KEPT, entry=WORK, sent=SENT), entries={})
+    assert dropped.state is State.DROPPED
+    assert remembered_work(dropped) == WORK.encode()
+    (ours,) = close(LABELLED._replace(entry=OURS.encode(), sent=digest(OURS)), entries={})
+    assert remembered_work(ours) is None
+
+
+def digest(line: str) -> bytes:
+    return read_entry(line.encode())[1].content
+
+
+@pytest.mark.parametrize(
+    ("row", "is_there"),
+    [
+        (FAULTY, True),
+        (FAULTY._replace(reason=Reason.COPY_CONFLICT), True),
+        (FAULTY._replace(reason=Reason.UNREADABLE), True),
+        (FAULTY._replace(state=State.REJECTED, reason=Reason.LABEL_TOO_LONG), True),
+        (FAULTY._replace(state=State.DROPPED, reason=Reason.ENTRY_ERROR), True),
+        (FAULTY._replace(reason=Reason.IMAGE_NOT_FOUND), False),
+        (SKIPPED._replace(reason=Reason.EXCLUDED), False),
+        (SKIPPED._replace(reason=Reason.IN_TEST_DATASET), False),
+        (IN_TRAIN_LEDGER._replace(detail=f"{State.QUARANTINED}: {Reason.UNREADABLE}"), True),
+        (IN_TRAIN_LEDGER._replace(detail=f"{State.QUARANTINED}: {Reason.IMAGE_NOT_FOUND}"), False),
+        (IN_TRAIN_LEDGER._replace(detail=f"{State.SKIPPED}: {Reason.EXCLUDED}"), False),
+        (IN_TRAIN_LEDGER, False),
+    ],
+)
+def test_an_image_at_fault_is_withheld_and_only_one_that_is_gone_is_removed(row: LedgerRow, is_there: bool) -> None:
+    assert is_withheld(row) == is_there
+
+
+KINDS = st.sampled_from(
+    [
+        Outcome.KEPT,
+        Outcome.OVERWRITTEN,
+        Outcome.MISFIT,
+        Outcome.HELD,
+        Outcome.WITHHELD,
+        Outcome.REMOVED,
+        Outcome.ASIDE,
+    ]
+)
+GONE = (Outcome.HELD, Outcome.REMOVED, Outcome.ASIDE)
 
 
 @given(
     keys=st.sets(st.sampled_from("abcdef")),
-    outcomes=st.dictionaries(st.sampled_from("abcdef"), KINDS),
+    outcomes=st.dictionaries(st.sampled_from("abcdef"), st.tuples(KINDS, st.sampled_from([WORK, None]))),
 )
-def test_every_object_and_every_outcome_has_one_row(keys: set[str], outcomes: dict[str, Outcome]) -> None:
-    # An image that the source does not have was removed, or is held.
-    made = {key: kind if key in keys else Outcome.REMOVED for key, kind in outcomes.items()}
+def test_every_object_and_every_outcome_has_one_row(
+    keys: set[str], outcomes: dict[str, tuple[Outcome, str | None]]
+) -> None:
+    # An image that the source does not have was removed, or is held; a withheld one is at fault.
+    made = {
+        key: (kind if (key in keys) != (kind in GONE) else Outcome.WITHHELD if key in keys else Outcome.REMOVED, entry)
+        for key, (kind, entry) in outcomes.items()
+    }
     rows = list(
         close_rows(
-            [LABELLED._replace(key=key) for key in sorted(keys)],
-            [outcome(kind, key) for key, kind in sorted(made.items()) if kind is not Outcome.HELD or key not in keys],
+            [
+                (FAULTY if key in made and made[key][0] is Outcome.WITHHELD else LABELLED)._replace(key=key)
+                for key in sorted(keys)
+            ],
+            [outcome(kind, key, entry=entry, sent=SENT) for key, (kind, entry) in sorted(made.items())],
             None,
             {},
             "example-images",
         )
     )
-    assert [row.key for row in rows] == sorted(keys | {key for key in made if key not in keys})
+    assert [row.key for row in rows] == sorted(keys | made.keys())
     for row in rows:
         again = outcome_of_row(row)
-        assert (again is None) == (row.reason in (Reason.IN_FOLDER, Reason.REMOVED_AT_SOURCE))
-        if again is not None:
-            assert again.outcome is made[row.key]
+        if row.key not in made:
+            assert again is None
+            continue
+        kind, entry = made[row.key]
+        if kind in (Outcome.REMOVED, Outcome.ASIDE):
+            # Of an image that is gone, only a person's work is carried on.
+            assert (again and again.outcome) == (Outcome.ASIDE if entry else None)
+        else:
+            assert again is not None
+            assert again.outcome is kind
+        if again is not None and kind is not Outcome.OVERWRITTEN:
+            assert (again.entry, again.sent) == (entry, SENT)
 
 
 @given(
     states=st.lists(st.sampled_from([State.LABELLED, State.UNLABELLED, State.SKIPPED, State.QUARANTINED]), max_size=9),
     said=st.dictionaries(st.integers(0, 12), st.sampled_from([Outcome.KEPT, Outcome.REMOVED])),
+    digests=st.sets(st.integers(0, 12)),
     erroneous=st.booleans(),
-    size=st.integers(1, 4),
+    sizes=st.tuples(st.integers(1, 4), st.integers(1, 4)),
 )
 def test_whole_pages_are_closed_like_rows(
-    states: list[State], said: dict[int, Outcome], erroneous: bool, size: int
+    states: list[State], said: dict[int, Outcome], digests: set[int], erroneous: bool, sizes: tuple[int, int]
 ) -> None:
     rows = [
         LABELLED._replace(key=f"x/{at:02}.png", state=state, entry=b"{}" if at % 2 else None)
         for at, state in enumerate(states)
     ]
+    sent = {f"x/{at:02}.png": bytes([at]) * 16 for at in sorted(digests)}
     outcomes = [
-        outcome(kind, f"x/{at:02}.png")
+        outcome(kind, f"x/{at:02}.png", sent=sent.get(f"x/{at:02}.png"))
         for at, kind in sorted(said.items())
         if (kind is Outcome.REMOVED) == (at >= len(rows))
     ]
     errors = {"s3://example-images/x/00.png": ERRORS} if erroneous else {}
-    expected = close_rows(rows, outcomes, None, errors, "example-images")
+    expected = close_rows(
+        [row._replace(sent=sent.get(row.key)) for row in rows], outcomes, None, errors, "example-images"
+    )
+    size, sent_size = sizes
     pages = [each for start in range(0, len(rows), size) for each in ledger_pages(rows[start : start + size])]
-    closed = close_pages(pages, outcomes, None, errors, "example-images")
+    keys = sorted(sent)
+    column = SentColumn(
+        (some, [sent[key] for key in some])
+        for some in (keys[start : start + sent_size] for start in range(0, len(keys), sent_size))
+    )
+    closed = close_pages(pages, outcomes, column, None, errors, "example-images")
     assert [row for each in closed for row in ledger_rows(each)] == list(expected)

@@ -17,6 +17,7 @@ from include.custom_labels.risks import (
     is_suspicious,
 )
 
+DATASET_ARN = "arn:aws:rekognition:us-east-1:111122223333:project/example/dataset/train/1"
 QUIET = ProposedState(
     dataset_type="TRAIN",
     region="us-east-1",
@@ -59,6 +60,13 @@ def test_a_dataset_without_risks(state: ProposedState) -> None:
         (QUIET, {"removed": 1, "max_removed_percent": 0}, [Risk.REMOVED_SHARE]),
         (QUIET, {"removed": 200, "max_removed_percent": 100}, []),
         (QUIET, {"base": BaseState(images=0, labels=["dot", "echo"])}, []),
+        (QUIET, {"removed": 20, "moved": 180}, []),
+        (QUIET, {"gone_dataset": DATASET_ARN}, [Risk.REGISTERED_DATASET_GONE]),
+        (QUIET, {"work_removed": 1}, [Risk.WORK_REMOVED]),
+        (QUIET, {"removed": 21, "work_removed": 1}, [Risk.REMOVED_SHARE, Risk.WORK_REMOVED]),
+        (QUIET, {"work_overwritten": 1}, [Risk.WORK_OVERWRITTEN]),
+        (FIRST, {"work_overwritten": 1}, [Risk.WORK_OVERWRITTEN]),
+        (QUIET, {"new_content": 1}, [Risk.BOXES_ON_NEW_CONTENT]),
         (QUIET, {"base": BaseState(images=200, labels=["echo"])}, [Risk.NEW_LABELS]),
         (QUIET, {"base": BaseState(images=200, labels=["dot", "echo", "show"])}, [Risk.VANISHED_LABELS]),
         (QUIET, {"base": BaseState(images=200, labels=["echo", "show"])}, [Risk.NEW_LABELS, Risk.VANISHED_LABELS]),
@@ -109,6 +117,52 @@ def test_findings_say_how_much_and_what() -> None:
     assert overlap.detail == "1 of 3 training labels have test images."
     near = finding(QUIET, Risk.QUOTA_NEAR, images=240_000, size_bytes=MAX_MANIFEST_BYTES.value)
     assert (near.count, near.samples[0]) == (2, "240,000 of 250,000 images")
+
+
+def test_a_move_is_told_and_not_counted() -> None:
+    removed = finding(QUIET, Risk.REMOVED_SHARE, removed=50, moved=1_200)
+    assert removed.count == 50
+    assert removed.detail == (
+        "50 of 200 registered images are gone, more than 10 %. Not counted: 1,200 that were moved, and stay."
+    )
+
+
+def test_peoples_work_that_a_run_would_touch_is_counted_and_named() -> None:
+    keys = ["echo/a.png", "echo/b.png"]
+    removed = finding(QUIET, Risk.WORK_REMOVED, work_removed=1_200, work_removed_samples=keys)
+    assert (removed.count, removed.samples) == (1_200, tuple(keys))
+    assert removed.detail == "1,200 images with people's labels or boxes would leave the dataset."
+    assert finding(QUIET, Risk.WORK_REMOVED, work_removed=1).detail == (
+        "1 image with people's labels or boxes would leave the dataset."
+    )
+    overwritten = finding(QUIET, Risk.WORK_OVERWRITTEN, work_overwritten=2, work_overwritten_samples=keys)
+    assert (overwritten.count, overwritten.samples) == (2, tuple(keys))
+    assert overwritten.detail == "People's labels or boxes of 2 images would be overwritten."
+    drawn = finding(QUIET, Risk.BOXES_ON_NEW_CONTENT, new_content=1, new_content_samples=keys[:1])
+    assert (drawn.count, drawn.samples) == (1, ("echo/a.png",))
+    assert drawn.detail == "People's boxes stay on the new content of 1 image."
+
+
+def test_a_registered_dataset_that_is_gone_is_named() -> None:
+    gone = finding(QUIET, Risk.REGISTERED_DATASET_GONE, gone_dataset=DATASET_ARN)
+    assert (gone.count, gone.samples) == (1, (DATASET_ARN,))
+    assert gone.detail == f"{DATASET_ARN} no longer exists; a dataset of 200 images would take its place."
+
+
+def test_labels_of_entries_that_stay_have_not_vanished() -> None:
+    # The source has `echo` alone; `kite` is of another import or of a person, before and after.
+    base = BaseState(images=200, labels=["echo", "kite"])
+    state = replace(QUIET, base=base, other_labels=None)
+    assert risks(state, images_per_label={"echo": 100, "kite": 1}) == []
+    vanished = finding(state, Risk.VANISHED_LABELS, images_per_label={"echo": 100})
+    assert vanished.detail == "1 label no longer has any images."
+    new = finding(state, Risk.NEW_LABELS, images_per_label=labelled("echo", "kite", "dot", "show"))
+    assert new.detail == "2 labels are new to the dataset."
+
+
+def test_images_at_fault_are_named() -> None:
+    faults = finding(QUIET, Risk.FAULTS_NEAR_LIMIT, at_fault=31, fault_samples=["echo/broken.png"])
+    assert (faults.count, faults.samples) == (31, ("echo/broken.png",))
 
 
 def test_samples_are_capped_and_counts_true() -> None:

@@ -326,6 +326,62 @@ def test_less_than_half_of_the_labels_in_test_is_reported_with_awss_code() -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("images", "rules", "side", "detail"),
+    [
+        (
+            singles(3),
+            SplitRules(),
+            Side.TRAIN,
+            "No image is in the test dataset: all 3 images were in the training dataset before, and stay there.",
+        ),
+        (
+            singles(3),
+            SplitRules(),
+            Side.TEST,
+            "No image is in the training dataset: all 3 images were in the test dataset before, and stay there.",
+        ),
+        (singles(3), SplitRules(freeze_test=True), None, "No image is in the test dataset: it is frozen."),
+        (
+            singles(3, None),
+            SplitRules(),
+            None,
+            "No image is in the test dataset: no image has a label, and an image without one tests nothing.",
+        ),
+        (
+            [*singles(1), *singles(1, "dot")],
+            SplitRules(),
+            None,
+            "No image is in the test dataset: each label has one set of images that belong together, and training "
+            "needs it.",
+        ),
+    ],
+)
+def test_a_side_without_images_has_a_reason(
+    images: list[Image], rules: SplitRules, side: Side | None, detail: str
+) -> None:
+    previous = before(images, dict.fromkeys((image.key for image in images), side)) if side else None
+    sides, report = split(images, rules, previous)
+    assert len(set(sides.values())) == 1
+    (empty,) = [violation for violation in report.violations if violation.code == "WARNING_EMPTY_SIDE"]
+    assert (empty.detail, bool(empty.next_step)) == (detail, True)
+
+
+def test_what_is_known_and_what_is_single_are_both_said_of_an_empty_side() -> None:
+    known = singles(3)
+    previous = before(known, dict.fromkeys((image.key for image in known), Side.TRAIN))
+    _, report = split([*known, *singles(1, "dot")], SplitRules(), previous)
+    assert report.violations[0].detail == (
+        "No image is in the test dataset: 3 images were in the training dataset before, and stay there; of the others, "
+        "each label has one set of images that belong together, and training needs it."
+    )
+
+
+def test_two_sides_with_images_have_nothing_to_explain() -> None:
+    for images in (singles(10), []):
+        assert "WARNING_EMPTY_SIDE" not in [each.code for each in split(images)[1].violations]
+
+
 def test_a_refresh_makes_up_for_a_share_that_is_missing() -> None:
     old = singles(100)
     previous = before(old, dict.fromkeys((image.key for image in old), Side.TRAIN))

@@ -25,7 +25,8 @@ def lines_of(place: Place, folder: str) -> list[dict[str, Any]]:
     place.put(*(f"{folder}/{name}.png" for name in (*"abcd0123", "ü +%20")))
     return [
         image_level(f"{base}/a.png", "echo", "spot"),
-        image_level(f"{base}/b.png", "echo"),
+        # With a member of its own, which is no label.
+        image_level(f"{base}/b.png", "echo") | {"camera": "front"},
         {"source-ref": f"{base}/c.png"},
         *(image_level(f"{base}/{number}.png", "echo") for number in range(4)),
         image_level(f"{base}/ü +%20.png", f"s3://{place.images}"),
@@ -57,6 +58,7 @@ def test_train_and_test_within_one_account(
     for each in ("train", "test"):
         copied, original = entries_of(place, place.project, each), entries_of(place, source, each)
         assert said(copied) == said(original)
+        assert [entry["camera"] for entry in copied.values() if "camera" in entry] == ["front"]
         summary = return_value(run, f"{each}.summarize")
         assert summary["dataset_type"] == each
         details = json.loads(place.read(summary["summary_uri"]))["details"]

@@ -97,3 +97,23 @@ def test_a_browsers_upload_begins_a_dataset(place: Place, run_dag: RunDag, retur
     assert place.entries() == {f"{head}echo/a.png": "echo", f"{head}loose.png": None}
     assert return_value(run, "upload_images", 0)["outcomes"] == {"copied": 2}
     assert return_value(run, "train.summarize")["states"] == {"registered": 1, "unlabelled": 1}
+
+
+@pytest.mark.parametrize("source", ["upload_id", "local_folder"])
+def test_importing_the_same_files_twice_changes_nothing(
+    place: Place, run_dag: RunDag, return_value: ReturnValue, tmp_path: Path, source: str
+) -> None:
+    # All images are in one child folder: the deepest folder of what is there is not the folder of the import.
+    for name in ("echo/a.png", "echo/b.png"):
+        fill(tmp_path, name)
+        body = (tmp_path / name).read_bytes()
+        place.s3.put_object(Bucket=place.workspace, Key=f"custom-labels/uploads/upload-1/{name}", Body=body)
+    conf = {"project": place.project, "automatic_labeling": True}
+    conf[source] = "upload-1" if source == "upload_id" else str(tmp_path)
+    head = f"s3://{place.workspace}/custom-labels/images/{place.project}/train/"
+    for _ in range(2):
+        run = run_dag("import_local_computer", conf)
+        assert run.state == "success"
+        assert return_value(run, "stage_files")["destination"] == head
+        assert place.entries() == {f"{head}echo/a.png": "echo", f"{head}echo/b.png": "echo"}
+    assert return_value(run, "train.summarize")["action"] == "unchanged"

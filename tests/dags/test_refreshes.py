@@ -102,6 +102,21 @@ def test_images_are_split_between_train_and_test(place: Place, run_dag: RunDag, 
     assert said(place).keys() >= train.keys()
 
 
+def test_a_split_that_leaves_the_test_dataset_empty_says_why(
+    place: Place, run_dag: RunDag, return_value: ReturnValue
+) -> None:
+    for number, name in enumerate(f"{label}/{number}.png" for label in ("echo", "dot") for number in range(5)):
+        place.put(FOLDER + name, body=distinct(number))
+    assert run_dag("import_s3_folder", place.conf()).state == "success"
+    run = run_dag("import_s3_folder", place.conf(dataset_type="train+test"))
+    assert run.state == "success"
+    assert states(run)["test.choose_dataset"] == "skipped"
+    summary = return_value(run, "train.summarize")
+    assert summary["findings"] == {"WARNING_EMPTY_SIDE": 1}
+    why = "No image is in the test dataset: all 10 images were in the training dataset before, and stay there."
+    assert why in place.read(summary["report_uri"]).decode()
+
+
 def distinct(number: int) -> bytes:
     import io
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from include.gallery.addresses import MAX_SAMPLES, MOUNT, SampleAddress
 from include.gallery.app import create_app
 from include.gallery.messages import RunPage
 from include.gallery.services import DatasetService, Rights
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import Workspace
 from tests.gallery.visitors import RIGHTS, WRITE
@@ -41,6 +42,9 @@ class Samples:
         raise NotImplementedError
 
     def has_ended(self, holder: Holder) -> bool:
+        raise NotImplementedError
+
+    def started_at(self, holder: Holder) -> datetime | None:
         raise NotImplementedError
 
 

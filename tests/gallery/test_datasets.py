@@ -17,13 +17,16 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import image_id
 from include.custom_labels.ledger import State
 from include.custom_labels.reasons import Reason
 from include.gallery import live_entries
 from include.gallery.datasets import Datasets
 from include.gallery.messages import RunPage
-from include.object_store.registration_journal import HeldJournal, Holder
+from include.gallery.save_lease import SaveLease
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal
 from include.object_store.streams import put_bytes
 from tests.custom_labels.manifest_lines import boxes_pair
 from tests.gallery.worlds import ARN, BUCKET, NAME, World, app_of, entry, row, unavailable
@@ -273,8 +276,7 @@ def test_what_was_saved_is_shown_at_once_and_nothing_is_read_again(here: World, 
     version = browser.page()["version"]
     files = set(browser.datasets._cache.names())
     line = entry("a.png", "dot")
-    here.service.update(ARN, line)
-    browser.datasets.live(NAME).put([line + b"\n"])
+    browser.datasets.live(NAME).put([line + b"\n"], **here.service.save(line))
     page = browser.page()
     assert page["version"] != version
     assert page["freshness"]["state"] == "current"
@@ -299,8 +301,7 @@ def test_what_was_saved_while_the_entries_were_listed_is_kept(here: World, brows
     here.service.gate = Event()
     assert browser.page()["freshness"]["state"] == "reading"
     line = entry("a.png", "saved meanwhile")
-    here.service.update(ARN, line)
-    browser.datasets.live(NAME).put([line])
+    browser.datasets.live(NAME).put([line], **here.service.save(line))
     here.service.gate.set()
     browser.until(lambda page: page["freshness"]["state"] == "current")
     assert {key: each["labels"] for key, each in browser.rows().items()} == {
@@ -310,12 +311,42 @@ def test_what_was_saved_while_the_entries_were_listed_is_kept(here: World, brows
     }
 
 
+@pytest.mark.parametrize("is_noticed_by", ["the save", "the time of the last change"])
+def test_a_change_of_another_beside_a_save_is_read(here: World, browser: Browser, is_noticed_by: str) -> None:
+    here.publish(row("a.png"), row("b.png"))
+    browser.page()
+    line = entry("a.png", "saved")
+    if is_noticed_by == "the save":
+        # Another operation was seen: the save's own end says nothing of it.
+        times = here.service.save(line) | {"until": ""}
+        here.service.entries_by_ref[f"s3://{BUCKET}/b.png"] = entry("b.png", "theirs").decode()
+    else:
+        # It came before the save, behind the gallery's back.
+        here.service.change(entry("b.png", "theirs"))
+        times = here.service.save(line)
+    browser.datasets.live(NAME).put([line], **times)
+    assert browser.rows()["a.png"]["labels"] == ["saved"]
+    browser.until(lambda page: page["freshness"]["state"] == "current")
+    assert {key: each["labels"] for key, each in browser.rows().items()} == {"a.png": ["saved"], "b.png": ["theirs"]}
+
+
+def test_entries_that_turn_out_to_be_others_are_read_again(here: World, browser: Browser) -> None:
+    here.publish(row("a.png"), row("b.png"))
+    assert browser.page()["freshness"]["state"] == "current"
+    # Within one tick of the service's clock.
+    here.service.entries_by_ref[f"s3://{BUCKET}/b.png"] = entry("b.png", "theirs").decode()
+    live = browser.datasets.live(NAME)
+    live.doubt()
+    assert live.ensure_current(5).snapshot_id == ""
+    browser.until(lambda page: page["freshness"]["state"] == "current")
+    assert browser.rows()["b.png"]["labels"] == ["theirs"]
+
+
 def test_a_save_of_a_new_image_adds_it(here: World, browser: Browser) -> None:
     here.publish(row("b.png"))
     browser.page()
     line = entry("a.png", "dot")
-    here.service.update(ARN, line)
-    browser.datasets.live(NAME).put([line])
+    browser.datasets.live(NAME).put([line], **here.service.save(line))
     assert browser.keys() == ["a.png", "b.png"]
     assert browser.page()["shown_images"] == 2
 
@@ -328,6 +359,56 @@ def test_a_person_s_kept_edit_makes_the_manifest_another_thing_than_the_entries(
     assert "entries" in here.service.calls
     assert browser.rows()["a.png"]["labels"] == ["drawn by a person"]
     assert browser.image("a.png")["before"] is None
+
+
+def test_what_a_person_was_left_is_shown_where_the_entries_are_not_known(here: World, browser: Browser) -> None:
+    theirs = entry("a.png", "drawn by a person")
+    kept = row("a.png", reason=Reason.KEPT_DATASET_ENTRY, entry=theirs + b"\n")
+    here.publish(row("a.png"), row("b.png"), closed=(kept,))
+    here.service.error = unavailable()
+    assert browser.rows()["a.png"]["labels"] == ["drawn by a person"]
+    image = browser.image("a.png")
+    assert (json.loads(image["line"]), image["aside"]) == (json.loads(theirs), "")
+
+
+@pytest.mark.parametrize("counted_by", ["the run", "the service"])
+def test_entries_of_another_import_make_the_manifest_another_thing_than_the_dataset(
+    here: World, browser: Browser, counted_by: str
+) -> None:
+    # The snapshot says that its lines are all there is; the other import's image is in none of its ledgers.
+    here.publish(row("a.png"), entries=2 if counted_by == "the run" else 1)
+    other = f"s3://{BUCKET}/other.png"
+    here.service.entries_by_ref[other] = entry("other.png", "dot").decode()
+    browser.until(lambda page: page["freshness"]["state"] == "current")
+    assert "entries" in here.service.calls
+    assert browser.keys() == ["a.png", "other.png"]
+
+
+def test_a_manifest_whose_count_the_run_has_verified_is_the_dataset(here: World, browser: Browser) -> None:
+    here.publish(row("a.png"), row("b.png"), entries=2)
+    assert browser.page()["freshness"]["state"] == "current"
+    assert "entries" not in here.service.calls
+
+
+def test_a_busy_dataset_is_not_taken_for_current(here: World, browser: Browser) -> None:
+    here.publish(row("a.png"))
+    live = browser.datasets.live(NAME)
+    assert live.ensure_current(5)
+    here.service.status = "UPDATE_IN_PROGRESS"
+    with pytest.raises(DatasetConflictError) as caught:
+        live.ensure_current(5)
+    assert (caught.value.code, caught.value.details["status"]) == ("DATASET_BUSY", "UPDATE_IN_PROGRESS")
+    here.service.status = "UPDATE_COMPLETE"
+    assert live.ensure_current(5)
+
+
+def test_a_dataset_that_was_made_anew_is_found(here: World, browser: Browser) -> None:
+    here.publish(row("a.png"))
+    live = browser.datasets.live(NAME)
+    assert live.ensure_current(5).dataset_arn == ARN
+    here.service.arn = ARN.replace("1790000000000", "1790000000001")
+    here.service.change(entry("a.png", "dot"))
+    assert live.ensure_current(5).dataset_arn == here.service.arn
 
 
 def test_making_entries_current(here: World, browser: Browser) -> None:
@@ -380,7 +461,20 @@ def test_projects(here: World, browser: Browser) -> None:
     (card,) = project["datasets"]
     assert (project["project"], card["dataset_type"], card["dataset_arn"]) == ("example", "train", ARN)
     assert (card["images"], card["labelled"], card["is_registered"]) == (2, 1, True)
-    assert card["working"] == {"dag_id": "import_s3_folder", "run_id": "run-9"}
+    assert (card["working"], card["is_saving"]) == ({"dag_id": "import_s3_folder", "run_id": "run-9"}, False)
+
+
+def test_a_save_under_way_is_no_run(here: World, browser: Browser) -> None:
+    here.publish(row("a.png"))
+    SaveLease.take(
+        here.session,
+        NAME.folder(here.workspace()),
+        "save",
+        now=lambda: datetime.now(UTC),
+        has_ended=lambda _: False,
+    )
+    card = browser.page()["card"]
+    assert (card["working"], card["is_saving"]) == (None, True)
 
 
 def test_downloads(here: World, browser: Browser) -> None:
@@ -475,7 +569,7 @@ def test_a_dataset_is_indexed_once_for_all_who_ask(
     assert len(builds) == 1
 
 
-@pytest.mark.parametrize(("ledger", "code"), [(None, "OBJECT_NOT_FOUND"), (b"PAR1 no more", "DOCUMENT_UNREADABLE")])
+@pytest.mark.parametrize(("ledger", "code"), [(None, "DOCUMENT_MISSING"), (b"PAR1 no more", "DOCUMENT_DAMAGED")])
 def test_a_damaged_snapshot_is_said(here: World, browser: Browser, ledger: bytes | None, code: str) -> None:
     folder = NAME.folder(here.workspace()).snapshot(here.publish(row("a.png")))
     del here.stub.objects[folder.ledger.key]
@@ -485,6 +579,14 @@ def test_a_damaged_snapshot_is_said(here: World, browser: Browser, ledger: bytes
     for path in (BASE, f"{BASE}/images"):
         answer = browser.ask(path)
         assert (answer.status_code, answer.json()["code"]) == (502, code)
+
+
+@pytest.mark.parametrize("manifest", [b"", b"{}\n"], ids=["empty", "another"])
+def test_a_damaged_manifest_is_said(here: World, browser: Browser, manifest: bytes) -> None:
+    folder = NAME.folder(here.workspace()).snapshot(here.publish(row("a.png")))
+    put_bytes(here.session, folder.manifest, manifest)
+    answer = browser.ask(f"{BASE}/images")
+    assert (answer.status_code, answer.json()["code"]) == (502, "DOCUMENT_DAMAGED")
 
 
 def test_pages_of_a_view_and_its_neighbours(here: World, browser: Browser) -> None:

@@ -53,12 +53,11 @@ def test_entries_of_the_service_and_what_is_saved_into_it(
     page = datasets.page(name)
     assert (page.freshness.state, page.shown_images, page.card.dataset_arn) == ("current", 3, arn)
     line = entry("b.png", "dot", bucket=place.images)
-    services.datasets().update(arn, line + b"\n")
-    datasets.live(name).put([line])
+    datasets.live(name).put([line], **services.datasets().save(arn, line + b"\n"))
     assert labels(datasets, name) == {"a.png": ["echo"], "b.png": ["dot"], "c.png": ["echo"]}
     assert datasets.page(name).freshness.state == "current"
     # Somebody else's change is noticed, and everything is read once more.
-    services.datasets().update(arn, entry("c.png", "spot", bucket=place.images))
+    services.datasets().save(arn, entry("c.png", "spot", bucket=place.images))
     assert datasets.page(name).freshness.state in ("behind", "reading", "current")
     datasets.live(name).ensure_current(20)
     # What was shown before is shown until the new index is made.

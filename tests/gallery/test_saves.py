@@ -2,129 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import msgspec
 import pytest
-from fastapi import FastAPI
 
-from include.custom_labels.history import image_id
-from include.gallery import saves as saves_module
-from include.gallery.catalog import seen_of
-from include.gallery.datasets import Datasets
-from include.gallery.guard import WriteLimits
-from include.gallery.messages import Box, Save
-from include.gallery.routes.saves import router
-from include.gallery.saves import HOLDER, LEASE, SaveRecord, Saves
-from include.gallery.snapshots import DatasetName
-from include.object_store.registration_journal import HeldJournal, Holder, Journal, read_journal
+from include.gallery import save_plan
+from include.gallery.messages import Save
+from include.gallery.save_lease import HOLDER, LEASE
+from include.gallery.save_work import SaveRecord
+from include.object_store.holders import Holder
+from include.object_store.registration_journal import HeldJournal, Journal, read_journal
 from include.object_store.streams import put_json
 from tests.fixtures.airflow_database import RunDag
-from tests.fixtures.existing_datasets import boxed, entries_of, image_level, labels_of, make_dataset
+from tests.fixtures.existing_datasets import boxed, labels_of
 from tests.fixtures.places import Place, picture
-from tests.gallery.placed_services import PlacedServices
-from tests.gallery.visitors import ANONYMOUS, EDITOR, ORIGIN, RIGHTS, VIEWER, WRITE, gallery_of
+from tests.gallery.saving import Gallery, assigned, box
+from tests.gallery.visitors import ANONYMOUS, EDITOR, VIEWER
 
 pytestmark = pytest.mark.integration
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e\"'"
-
-
-class Gallery:
-    """The part of the gallery that saves, with a dataset of a test's own."""
-
-    def __init__(self, place: Place, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.place = place
-        self.services = PlacedServices(place)
-        self.datasets = Datasets(self.services, folder)
-        self.saves = Saves(self.datasets, now)
-        self.app: FastAPI = gallery_of(router(RIGHTS, self.saves, WriteLimits(RIGHTS)))
-        self.name = DatasetName(project=place.project, dataset_type="train")
-        self.path = f"/api/datasets/{place.project}/train/saves"
-
-    @property
-    def folder(self) -> Any:
-        return self.services.workspace().dataset(self.place.project, "train")
-
-    def ref(self, key: str) -> str:
-        return f"s3://{self.place.images}/{key}"
-
-    def ids(self, *keys: str) -> list[str]:
-        return [image_id(self.ref(key)) for key in keys]
-
-    def entries(self) -> dict[str, dict[str, Any]]:
-        head = len(self.ref(""))
-        found = entries_of(self.place, self.place.project, "train")
-        return {source_ref[head:]: line for source_ref, line in found.items()}
-
-    def said(self) -> dict[str, set[str]]:
-        return {key: labels_of(line) for key, line in self.entries().items()}
-
-    def seen(self, key: str) -> str:
-        return seen_of(json.dumps(self.entries()[key]).encode())
-
-    def redrawing(self, key: str, labels: Iterable[str] = (), *boxes: Box, **more: Any) -> dict[str, Any]:
-        drawn = [msgspec.to_builtins(box) for box in boxes]
-        seen = more.pop("seen", None) or self.seen(key)
-        return {
-            "kind": "redrawing",
-            "id": self.ids(key)[0],
-            "seen": seen,
-            "labels": list(labels),
-            "boxes": drawn,
-            **more,
-        }
-
-    @asynccontextmanager
-    async def visited(self, headers: dict[str, str] = EDITOR) -> AsyncIterator[httpx.AsyncClient]:
-        transport = httpx.ASGITransport(self.app)
-        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=WRITE | headers) as client:
-            yield client
-
-    async def save(self, *edits: dict[str, Any]) -> Save:
-        """The save, once it is over."""
-        async with self.visited() as client:
-            answer = await client.post(self.path, json={"edits": list(edits)})
-            assert answer.status_code == 202, answer.text
-            return await self.ended(client, answer.json()["save_id"])
-
-    async def ended(self, client: httpx.AsyncClient, save_id: str) -> Save:
-        async with asyncio.timeout(30):
-            while True:
-                found = msgspec.json.decode((await client.get(f"{self.path}/{save_id}")).content, type=Save)
-                if found.state in ("saved", "failed"):
-                    return found
-                await asyncio.sleep(0.02)
-
-
-def assigned(ids: list[str], *labels: str, remove: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"kind": "assignment", "ids": ids, "assign": list(labels), "remove": list(remove)}
-
-
-def box(label: str, left: float = 1, top: float = 2, width: float = 30, height: float = 40) -> Box:
-    return Box(label=label, left=left, top=top, width=width, height=height)
-
-
-@pytest.fixture
-def gallery(place: Place, tmp_path: Path) -> Gallery:
-    """Four images: two with a label, one with a box, and one with neither."""
-    found = Gallery(place, tmp_path / "cache")
-    place.put("a.png", "b.png", "c/<img src=x onerror=alert(1)>.png", "d.png")
-    lines = [
-        image_level(found.ref("a.png"), "echo"),
-        boxed(found.ref("b.png"), "dot"),
-        image_level(found.ref("c/<img src=x onerror=alert(1)>.png")),
-        image_level(found.ref("d.png"), "echo"),
-    ]
-    make_dataset(place, place.project, "train", lines)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -249,7 +149,7 @@ async def test_other_demands_are_refused(place: Place, tmp_path: Path, body: byt
 
 
 async def test_many_entries_go_in_batches(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saves_module, "SAFE_UPDATE_BYTES", 400)
+    monkeypatch.setattr(save_plan, "SAFE_UPDATE_BYTES", 400)
     keys = list(gallery.entries())
     save = await gallery.save(assigned(gallery.ids(*keys), "white"))
     assert (save.state, save.sent) == ("saved", 4)
@@ -259,28 +159,12 @@ async def test_many_entries_go_in_batches(gallery: Gallery, monkeypatch: pytest.
     assert all("white" in labels for labels in gallery.said().values())
 
 
-async def test_a_run_that_works_on_the_dataset_comes_first(gallery: Gallery) -> None:
-    run = Holder("import_s3_folder", "run-1")
-    held = HeldJournal.take(
-        gallery.services.s3(), gallery.folder, run, now=datetime.now(UTC), has_ended=lambda _: False
-    )
-    held.write(pending=("s3://example-workspace/a.manifest",))
-    async with gallery.visited() as client:
-        answer = await client.post(gallery.path, json={"edits": [assigned(gallery.ids("a.png"), "white")]})
-        assert (answer.status_code, answer.json()["code"]) == (409, "DATASET_LEASED")
-    assert gallery.services.datasets().updates == []
-    # A run that was killed is known to have ended; what it left is left to the next run.
-    gallery.services.no_runs.ended.add(run)
-    assert (await gallery.save(assigned(gallery.ids("a.png"), "white"))).state == "saved"
-    assert read_journal(gallery.services.s3(), gallery.folder).pending == ("s3://example-workspace/a.manifest",)
-
-
 async def test_what_rekognition_refuses_fails_the_save_and_frees_the_dataset(gallery: Gallery) -> None:
     gallery.services.datasets().refuse = True
     save = await gallery.save(assigned(gallery.ids("a.png"), "white"))
     assert save.state == "failed"
     assert save.problem is not None
-    assert save.problem.code == "REKOGNITION_RESOURCE_IN_USE"
+    assert save.problem.code == "REKOGNITION_ACCESS_DENIED"
     assert gallery.place.read(save.record).count(b"\n") == 1
     assert read_journal(gallery.services.s3(), gallery.folder).lease is None
 
@@ -301,8 +185,8 @@ async def test_a_server_that_dies_holds_nothing_up_for_long(gallery: Gallery, tm
     async with soon.visited() as client:
         # As another process of the API server sees it.
         assert (await client.get(f"{soon.path}/{save_id}")).json()["state"] == "sending"
-        refused = await client.post(soon.path, json={"edits": [assigned(soon.ids("a.png"), "white")]})
-        assert refused.json()["code"] == "DATASET_LEASED"
+        begun = await soon.begun(client, assigned(soon.ids("a.png"), "white"))
+        assert (await soon.waits(client, begun)).cause == "save"
     async with later.visited() as client:
         found = (await client.get(f"{later.path}/{save_id}")).json()
         assert (found["state"], found["problem"]["code"], found["sent"]) == ("failed", "SAVE_INTERRUPTED", 1)

@@ -28,7 +28,7 @@ from include.gallery.routes import comparison, datasets, downloads, images, runs
 from include.gallery.services import DatasetState, Rights, ServiceDataset, ServiceProject
 from include.gallery.snapshots import DatasetName
 from include.object_store.folder_manifest import write_manifest
-from include.object_store.registration_journal import Holder
+from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import (
     CurrentSnapshot,
@@ -139,6 +139,12 @@ class MemoryDatasets:
         self._call("update")
         self.change(*lines.splitlines())
 
+    def save(self, line: bytes) -> dict[str, str]:
+        """The gallery sends an entry: what `LiveEntries.put` is told of the dataset's times."""
+        since = self.updated_at.isoformat()
+        self.update(self.arn, line)
+        return {"since": since, "until": self.updated_at.isoformat()}
+
     def change(self, *lines: bytes) -> None:
         """Somebody changes entries."""
         for line in lines:
@@ -158,6 +164,9 @@ class MemoryRuns:
 
     def has_ended(self, holder: Holder) -> bool:
         return holder in self.ended
+
+    def started_at(self, holder: Holder) -> datetime | None:
+        return None
 
     def sample(self, address: SampleAddress) -> bytes | None:
         return None
@@ -203,6 +212,7 @@ class World:
         closed: tuple[LedgerRow, ...] = (),
         base: str | None = None,
         registers: bool = True,
+        entries: int = -1,
         **details: Any,
     ) -> str:
         """A run imports images, and registers them: the dataset's entries are its lines then.
@@ -210,6 +220,7 @@ class World:
         :param rows: as the manifest was built from, in key order
         :param closed: rows in their last state, of those that another one became of
         :param base: of the run's details; None to leave them out
+        :param entries: that the run verified; -1 where it did not
         :returns: the snapshot's id
         """
         self.day += 1
@@ -230,7 +241,7 @@ class World:
             "dataset_arn": ARN if registers else "",
             "dataset_stats": {"TotalEntries": len(self.service.entries_by_ref)},
             "states": {str(state): count for state, count in summary.states.items()},
-            "reasons": [{"reason": str(reason)} for _, reason in summary.reasons],
+            "reasons": [{"state": str(state), "reason": str(reason)} for state, reason in summary.reasons],
             "registration": {"action": "update" if registers else "build_only"},
             "run": {"dag_id": "import_s3_folder", "run_id": f"run-{self.day}"},
             **({"gate": {"base_snapshot_id": base}} if base is not None else {}),
@@ -253,6 +264,7 @@ class World:
                 dataset_arn=ARN,
                 registered_at=datetime.now(UTC),
                 dataset_updated_at=self.service.updated_at.isoformat(),
+                entries=entries,
             )
             write_current(self.session, dataset, current, expected_etag=before[1] if before else None)
         self.seen()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -163,6 +164,10 @@ def test_an_aborted_or_refused_object_leaves_nothing(
     assert not session.client.list_multipart_uploads(Bucket=bucket).get("Uploads")
 
 
+class Numbered(msgspec.Struct):
+    at: int
+
+
 def test_documents_are_written_under_a_condition(session: S3Session, bucket: str) -> None:
     uri = S3Uri(bucket, "current.json")
     first = put_json(session, uri, {"at": 1}, if_absent=True)
@@ -170,7 +175,7 @@ def test_documents_are_written_under_a_condition(session: S3Session, bucket: str
     assert put_json(session, uri, {"at": 2}, if_absent=True) is None
     second = put_json(session, uri, {"at": 3}, if_match=first)
     assert put_json(session, uri, {"at": 4}, if_match=first) is None
-    assert read_json(session, uri, dict) == ({"at": 3}, second)
+    assert read_json(session, uri, Numbered) == (Numbered(3), second)
 
 
 def test_versions_are_told(session: S3Session, bucket: str) -> None:

@@ -22,7 +22,15 @@ from botocore.stub import Stubber
 from include.custom_labels.errors import AccessError
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.quotas import MAX_IMAGE_FILE_BYTES
-from include.object_store.copies import SHA256, SOURCE_ETAG, CopyOutcome, CopyState, ObjectVersion, copy_images
+from include.object_store.copies import (
+    ORIGINAL_NAME,
+    SHA256,
+    SOURCE_ETAG,
+    CopyOutcome,
+    CopyState,
+    ObjectVersion,
+    copy_images,
+)
 from include.object_store.session import S3Session
 from tests.fixtures.local_aws import PROJECT, LocalAws
 
@@ -102,6 +110,22 @@ def test_between_two_s3_the_bytes_come_through_here(local_aws: LocalAws, other_a
     assert head["ContentType"] == "image/png"
     assert head["Metadata"] == {SOURCE_ETAG: outcomes[0].etag, SHA256: hashlib.sha256(b"one").hexdigest()}
     assert states(copy_images(source, target, plan)) == [CopyState.PRESENT, CopyState.CONFLICT]
+
+
+@integration
+def test_the_name_that_a_persons_file_had_goes_with_every_copy(local_aws: LocalAws, other_aws: LocalAws) -> None:
+    ours, others = session_of(local_aws), session_of(other_aws)
+    for source, target in ((ours, ours), (others, ours)):
+        uploads, images = new_bucket(source), new_bucket(target)
+        metadata = {ORIGINAL_NAME: "caf%C3%A9 1.png", "image-sides": "64x64"}
+        source.client.put_object(Bucket=uploads, Key="a", Body=b"one", Metadata=metadata)
+        # A copy of a copy as well: the first one may have expired.
+        for place, copied in ((S3Uri(uploads, "a"), "b"), (S3Uri(images, "b"), "c")):
+            reader = source if copied == "b" else target
+            assert states(copy_images(reader, target, [(place, S3Uri(images, copied))])) == [CopyState.COPIED]
+            kept = target.client.head_object(Bucket=images, Key=copied)["Metadata"]
+            assert kept[ORIGINAL_NAME] == metadata[ORIGINAL_NAME]
+            assert "image-sides" not in kept
 
 
 @integration
@@ -251,6 +275,8 @@ def test_a_source_that_changes_meanwhile() -> None:
         ("head_object", head("0" * 32)),
         ("head_object", refusal("404", 404)),
         ("copy_object", refusal("PreconditionFailed", 412)),
+        # The target is looked at: nothing is there, so it is the source that is another one.
+        ("head_object", refusal("404", 404)),
         ("get_object", refusal("PreconditionFailed", 412)),
     )
     assert (outcome.state, outcome.code) == (CopyState.FAILED, "OBJECT_CHANGED")

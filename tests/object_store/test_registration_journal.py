@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 
+import msgspec
 import pytest
 
 from include.custom_labels.errors import DatasetConflictError
+from include.object_store import registration_journal
 from include.object_store.registration_journal import (
     LEASE,
     HeldJournal,
@@ -17,6 +21,7 @@ from include.object_store.registration_journal import (
 )
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder, Workspace
+from include.object_store.streams import read_json
 from tests.fixtures.places import Place
 
 pytestmark = pytest.mark.integration
@@ -44,10 +49,10 @@ def test_the_life_of_a_registration(session: S3Session, dataset: DatasetFolder) 
     assert read_journal(session, dataset) == Journal()
     held = take(session, dataset, ONE)
     replacement = Replacement(dataset_arn="arn", entries="s3://example-workspace/e.manifest", count=3)
-    held.write(pending=("s3://example-workspace/a.manifest",), replacement=replacement)
+    held.write(sent="s3://example-workspace/a.parquet", replacement=replacement)
     resumed = HeldJournal.resume(session, dataset, ONE)
     assert resumed.journal.replacement == replacement
-    assert resumed.journal.pending == ("s3://example-workspace/a.manifest",)
+    assert resumed.journal.sent == "s3://example-workspace/a.parquet"
     resumed.commit()
     assert read_journal(session, dataset) == Journal()
 
@@ -64,14 +69,50 @@ def test_one_run_at_a_time(session: S3Session, dataset: DatasetFolder) -> None:
     take(session, dataset, ONE)
 
 
+def racing(monkeypatch: pytest.MonkeyPatch, others: Iterator[Callable[[], object]]) -> None:
+    """Let somebody else act whenever the journal has been read, until there is nobody left."""
+
+    def read(*arguments: object) -> object:
+        found = read_json(*arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(registration_journal, "read_json", read_json)
+        next(others, lambda: None)()
+        monkeypatch.setattr(registration_journal, "read_json", read)
+        return found
+
+    monkeypatch.setattr(registration_journal, "read_json", read)
+
+
+def test_of_two_at_the_same_moment_the_second_is_told_who_holds_the_lease(
+    session: S3Session, dataset: DatasetFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    racing(monkeypatch, iter([lambda: take(session, dataset, ONE)]))
+    with pytest.raises(DatasetConflictError) as caught:
+        take(session, dataset, TWO)
+    assert caught.value.code == "DATASET_LEASED"
+    assert msgspec.convert(caught.value.details["holder"], Holder) == ONE
+    assert caught.value.details["expires_at"] == (NOW + LEASE).isoformat()
+
+
+def test_a_lease_that_somebody_was_faster_to_take_and_give_back_is_taken(
+    session: S3Session, dataset: DatasetFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pass_by() -> None:
+        take(session, dataset, ONE).release()
+
+    racing(monkeypatch, repeat(pass_by, 3))
+    lease = take(session, dataset, TWO).journal.lease
+    assert lease is not None
+    assert lease.holder == TWO
+
+
 @pytest.mark.parametrize("more", [{"ended": True}, {"now": NOW + LEASE + timedelta(seconds=1)}])
 def test_the_lease_of_a_run_that_ended_is_taken_over(
     session: S3Session, dataset: DatasetFolder, more: dict[str, object]
 ) -> None:
     old = take(session, dataset, ONE)
-    old.write(pending=("s3://example-workspace/a.manifest",))
+    old.write(sent="s3://example-workspace/a.parquet")
     new = take(session, dataset, TWO, **more)
-    assert new.journal.pending == ("s3://example-workspace/a.manifest",)
+    assert new.journal.sent == "s3://example-workspace/a.parquet"
     # The old one may still be alive: it finds out at its next write.
     with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
         old.write(replacement=None)
@@ -82,15 +123,15 @@ def test_the_lease_of_a_run_that_ended_is_taken_over(
 
 def test_a_short_lease_is_renewed_and_released(session: S3Session, dataset: DatasetFolder) -> None:
     short = timedelta(minutes=15)
-    pending = ("s3://example-workspace/a.manifest",)
-    take(session, dataset, TWO).write(pending=pending)
+    sent = "s3://example-workspace/a.parquet"
+    take(session, dataset, TWO).write(sent=sent)
     held = HeldJournal.take(session, dataset, ONE, now=NOW, has_ended=lambda _: True, lease=short)
     held.renew(NOW + short, short)
     with pytest.raises(DatasetConflictError, match="DATASET_LEASED"):
         take(session, dataset, TWO, now=NOW + short)
     held.release()
     # What a run left under way stays for the next run.
-    assert read_journal(session, dataset) == Journal(pending=pending)
+    assert read_journal(session, dataset) == Journal(sent=sent)
     with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
         held.renew(NOW, short)
     # Whoever dies holds nothing up for long.

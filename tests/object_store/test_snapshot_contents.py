@@ -169,7 +169,7 @@ def test_what_is_no_place(stub: Stub, tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text("{}")
     with pytest.raises(AccessError) as caught:
         read_place(str(tmp_path))
-    assert caught.value.code == "DOCUMENT_UNREADABLE"
+    assert caught.value.code == "DOCUMENT_FORMAT"
 
 
 @pytest.mark.parametrize("ledger", ["nothing", "another table"])

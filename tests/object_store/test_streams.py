@@ -191,7 +191,7 @@ def test_documents_are_written_under_a_condition(serve: Serve) -> None:
 def test_a_document_that_is_none_is_an_error(serve: Serve) -> None:
     session = session_of(serve([]))
     with ObjectWriter(session, URI) as writer:
-        writer.write(b'{"name": 1}')
+        writer.write(b'{"name": 1, "format": 2}')
     with pytest.raises(AccessError, match="name") as caught:
         read_json(session, URI, Document)
     assert caught.value.code == "DOCUMENT_UNREADABLE"

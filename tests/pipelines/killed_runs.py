@@ -1,7 +1,7 @@
 """Runs of the registration that are killed at a chosen write, each in a process of its own.
 
 A program: it imports everything once, then reads runs as JSON lines and forks a child for each. A child kills itself
-with SIGKILL just before its n-th write to S3 or Rekognition, as counted from ``begin_registration`` on; just after the
+with SIGKILL just before its n-th write to S3 or Rekognition, as counted from the taking of the lease on; just after the
 one before is the same to everybody else.
 """
 
@@ -12,6 +12,8 @@ import json
 import os
 import signal
 import sys
+import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -21,26 +23,22 @@ import msgspec
 import pytest
 from botocore.endpoint import Endpoint
 
-from include.object_store.registration_journal import Holder
-from include.pipelines import publication, restoration, runs
+from include.object_store.holders import Holder
+from include.pipelines import publication, runs
 from include.pipelines.gates import check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.reconciliation import reconcile
-from include.pipelines.registration import Plan, begin_registration, plan_registration
+from include.pipelines.registration import Plan, plan_registration
+from include.pipelines.registration_work import RegistrationWork
 from include.pipelines.requests import S3FolderRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.s3_folder import assign_labels, list_objects
+from include.pipelines.verification import Verified
+from include.pipelines.waiting import WaitingError
 from include.rekognition import hook
-from include.rekognition.operators import (
-    RekognitionBaseOperator,
-    RekognitionCreateDatasetOperator,
-    RekognitionCreateProjectOperator,
-    RekognitionDeleteDatasetOperator,
-    RekognitionUpdateDatasetEntriesOperator,
-)
+from include.rekognition.errors import RekognitionDatasetError
 from tests.fixtures.service_models import parse_models_once
-from tests.rekognition.task_run import task_context
 
 WRITES = {
     "PutObject",
@@ -51,7 +49,6 @@ WRITES = {
     "DeleteDataset",
     "UpdateDatasetEntries",
 }
-_WAITING: dict[str, Any] = {"waiter_delay": 0.05, "waiter_max_attempts": 400, "aws_conn_id": "aws_default"}
 
 
 class Killer:
@@ -81,49 +78,49 @@ def work(step: Any, *arguments: Any) -> Any:
     return step.__wrapped__(*arguments)
 
 
-def register(
-    run: ImportRun, built: dict[str, Any], plan: dict[str, Any], edit: tuple[str, str] | None
-) -> dict[str, Any]:
-    """What the tasks of the group ``register`` do, one after the other.
+def register(run: ImportRun, built: dict[str, Any], plan: Plan, edit: tuple[str, str] | None) -> tuple[Plan, Verified]:
+    """What the task `register` does, waiting on the spot.
 
-    :param edit: a dataset's ARN and a line that somebody sends to it after the first of them
+    :param edit: a dataset's ARN and a line that somebody sends to it right before the first write
     """
-    done = begin_registration(run, built, msgspec.convert(plan, Plan), lambda holder: True)
-    if edit:
-        run.rekognition.update_dataset_entries(edit[0], edit[1].encode())
-        run.rekognition.wait("dataset_updated", edit[0], 1, 30)
-    operators: list[RekognitionBaseOperator] = []
-    if done.action == "update":
-        operators = [
-            RekognitionUpdateDatasetEntriesOperator(
-                task_id="update", dataset_arn=done.dataset_arn, manifest_s3_uri=done.changes, **_WAITING
-            )
-        ]
-    elif done.action in ("create", "recreate", "replace"):
-        if done.dataset_arn:
-            RekognitionDeleteDatasetOperator(
-                task_id="delete",
-                dataset_arn=done.dataset_arn,
-                updated_at=done.fingerprint.dataset_updated_at,
-                if_missing="skip",
-                **_WAITING,
-            ).execute(task_context())
-        project_arn = RekognitionCreateProjectOperator(
-            task_id="project", project_name=done.project, if_exists="skip", **_WAITING
-        ).execute(task_context())
-        operators = [
-            RekognitionCreateDatasetOperator(
-                task_id="create",
-                project_arn=project_arn,
-                dataset_type="TRAIN",
-                manifest_s3_uri=done.manifest,
-                if_exists="skip",
-                **_WAITING,
-            )
-        ]
-    for operator in operators:
-        operator.execute(task_context())
-    return done.to_json()
+    fence = RegistrationWork._fence
+
+    def fence_after_edit(self: RegistrationWork, registration: Any) -> None:
+        nonlocal edit
+        if edit:
+            (arn, line), edit = edit, None
+            run.rekognition.update_dataset_entries(arn, line.encode())
+            run.rekognition.wait("dataset_updated", arn, 0.05, 400)
+        fence(self, registration)
+
+    RegistrationWork._fence = fence_after_edit  # type: ignore[method-assign]
+    while True:
+        work = RegistrationWork(run, built, plan, None, lambda holder: True)
+        try:
+            return work.go_on()
+        except WaitingError as wait:
+            look_again(run, wait)
+        except Exception:
+            work.give_up()
+            raise
+
+
+def look_again(run: ImportRun, wait: WaitingError) -> None:
+    """Wait for what a registration waits for, without a deferral."""
+    if not wait.waiter:
+        return
+    with suppress(RekognitionDatasetError):
+        # How it ended, the dataset says.
+        run.rekognition.wait(wait.waiter, wait.resource, 0.05, 400)
+
+
+def planned(run: ImportRun, built: dict[str, Any]) -> Plan:
+    """What the task `plan_registration` does, waiting on the spot."""
+    while True:
+        try:
+            return plan_registration(run, built, None)
+        except WaitingError as wait:
+            look_again(run, wait)
 
 
 def run_once(command: dict[str, Any], killer: Killer) -> dict[str, Any]:
@@ -138,18 +135,15 @@ def run_once(command: dict[str, Any], killer: Killer) -> dict[str, Any]:
     shards = work(assign_labels, run, work(list_objects, run))
     built = work(build_manifest, run, [work(inspect_images, run, shard) for shard in shards])
     validated = work(validate_manifest, run, built)
-    plan = work(plan_registration, run, built)
-    gate = msgspec.to_builtins(check_gate(import_run, built, msgspec.convert(plan, Plan), None))
+    plan = planned(import_run, built)
+    gate = msgspec.to_builtins(check_gate(import_run, built, plan, None))
     killer.is_on = True
-    try:
-        done = register(import_run, built, plan, command.get("edit"))
-    except Exception:
-        work(restoration.restore_dataset, run)
-        raise
-    reconciled = work(reconcile, run, built, plan, done)
+    done, verified = register(import_run, built, plan, command.get("edit"))
+    reconciled = reconcile(import_run, built, done, verified)
     published = work(publication.publish, run, built, validated, reconciled, gate)
+    publication.acknowledge(import_run, published["snapshot_id"])
     return {
-        "action": done["action"],
+        "action": done.action,
         "states": reconciled["states"],
         "changed": published["changed"],
         "writes": killer.writes,
@@ -162,6 +156,7 @@ def child(command: dict[str, Any], output: int) -> None:
     try:
         result = run_once(command, killer)
     except Exception as error:  # the parent is told, and judges
+        traceback.print_exc()
         result = {"error": f"{type(error).__name__}: {error}", "writes": killer.writes}
     os.write(output, json.dumps(result).encode())
     os._exit(0)
@@ -173,7 +168,6 @@ def main() -> None:
         boto3.client(service, region_name="us-east-1")
     publication._send_event = lambda *_: None
     publication._timings = dict
-    restoration._WAITER_DELAY_S = 0.05
     hook.requests_per_s = lambda: 1000.0
     # Within a child: to make clients takes longer than all that they do.
     runs.s3_session = cache(runs.s3_session)

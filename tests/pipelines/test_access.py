@@ -18,6 +18,7 @@ from include.pipelines import access
 from include.pipelines.access import AccessCheck, AccessRow, Outcome, raise_on_failure
 from include.pipelines.requests import AccessNeeds, PastNeeds
 from include.pipelines.summaries import render_access
+from include.rekognition.errors import answer_error
 from include.rekognition.hook import RekognitionHook
 
 IMAGES, WORKSPACE = "example-images", "example-workspace"
@@ -74,11 +75,18 @@ FOLDER, WORKSPACE_FOLDER = S3FolderLocation(IMAGES, "x/"), S3FolderLocation(WORK
 NEEDS = AccessNeeds(folder=FOLDER)
 
 
-def check(script: Script, monkeypatch: pytest.MonkeyPatch, needs: AccessNeeds = NEEDS) -> dict[str, AccessRow]:
+def check(
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    needs: AccessNeeds = NEEDS,
+    *,
+    rekognition: Exception | None = None,
+) -> dict[str, AccessRow]:
     monkeypatch.setattr(access, "caller_principal", lambda *_: PRINCIPAL)
     client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     hook = create_autospec(RekognitionHook, instance=True)
     hook.conn = SimpleNamespace(meta=SimpleNamespace(region_name="us-east-1", partition="aws"))
+    hook.find_project.side_effect = rekognition
     hook.find_project.return_value = None
     with Stubber(client) as stub:
         script(stub)
@@ -232,6 +240,24 @@ def test_a_failure_comes_with_its_code_and_statement(
     with pytest.raises(AccessError) as caught:
         raise_on_failure(list(rows.values()))
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("aws_code", "code", "has_statements"),
+    [
+        ("ExpiredTokenException", "CREDENTIALS_EXPIRED", False),
+        ("AccessDeniedException", "REKOGNITION_ACCESS_DENIED", True),
+        ("ThrottlingException", "REKOGNITION_THROTTLED", False),
+    ],
+)
+def test_what_rekognition_answers_is_said_by_its_own_code(
+    aws_code: str, code: str, has_statements: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = answer_error({"Error": {"Code": aws_code}}, operation="DescribeProjects", resource="example-project")
+    row = check(all_passes, monkeypatch, rekognition=refusal)["Rekognition"]
+    assert (row.outcome, row.code, bool(row.statements)) == (Outcome.FAIL, code, has_statements)
+    assert row.next_step
+    assert "Next step" not in row.detail
 
 
 def past(history: S3FolderLocation | None = None, *, accepts_unversioned: bool = False) -> AccessNeeds:

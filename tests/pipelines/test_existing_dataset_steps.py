@@ -113,6 +113,46 @@ def test_what_the_service_wrote_is_stripped_everywhere() -> None:
     assert list(service_codes(line)) == ["ERROR_INVALID_IMAGE"] * 4
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"camera": "front"},
+        {"label-0": 3, "camera": {"id": [1, {"x": None}]}},
+        {"note-metadata": {"type": "groundtruth/image-classification"}},
+    ],
+)
+def test_members_of_an_entrys_own_are_kept_in_a_copy(own: dict[str, Any]) -> None:
+    line = boxed(IMAGE, "echo") | own
+    target = S3Uri("example-copies", "b.png")
+    assert json.loads(entry_line(encoded(line))) == line
+    assert json.loads(entry_line(encoded(line), target)) == line | {"source-ref": str(target)}
+
+
+def test_members_within_attributes_are_kept_in_a_copy() -> None:
+    for path in (
+        ("bounding-box",),
+        ("bounding-box", "image_size", 0),
+        ("bounding-box", "annotations", 0),
+        ("bounding-box-metadata",),
+        ("bounding-box-metadata", "objects", 0),
+    ):
+        line = boxed(IMAGE, "echo")
+        inner: Any = line
+        for step in path:
+            inner = inner[step]
+        inner["adjustment-status"] = "adjusted"
+        assert json.loads(entry_line(encoded(line))) == line, path
+    labelled = image_level(IMAGE, "echo")
+    labelled["echo-x-metadata"]["worker"] = "w-1"
+    assert json.loads(entry_line(encoded(labelled))) == labelled
+
+
+def test_an_entry_that_says_nothing_else_is_written_in_canonical_form() -> None:
+    line = boxed(IMAGE, "echo") | image_level(IMAGE, "dot")
+    renamed = {name.replace("bounding-box", "bb").replace("label-0", "dot"): value for name, value in line.items()}
+    assert entry_line(encoded(line)) == entry_line(encoded(renamed))
+
+
 @given(
     st.text(min_size=1, max_size=20),
     st.sampled_from([image_level, boxed]),

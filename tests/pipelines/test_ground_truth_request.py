@@ -141,6 +141,7 @@ def test_a_labeling_job_gives_its_output_manifest(place: Place, sagemaker: dict[
         (200, {"LabelingJobStatus": "Failed", "FailureReason": "No workers."}, "LABELING_JOB_NOT_COMPLETED"),
         (400, {"__type": "ResourceNotFound", "message": "Labeling job not found"}, "LABELING_JOB_NOT_FOUND"),
         (400, {"__type": "AccessDeniedException", "message": "Not you."}, "LABELING_JOB_UNREADABLE"),
+        (400, {"__type": "ExpiredTokenException", "message": "Too late."}, "CREDENTIALS_EXPIRED"),
     ],
 )
 def test_a_labeling_job_without_output(

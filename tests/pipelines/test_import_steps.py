@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from include.custom_labels.errors import CustomLabelsError
 from include.custom_labels.ledger import State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.reasons import Reason
+from include.custom_labels.risks import Risk
 from include.object_store.tables import read_ledger
 from include.pipelines import shards as sharding
+from include.pipelines.division import divide_images
+from include.pipelines.gates import check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.reconciliation import reconcile
-from include.pipelines.registration import plan_registration
+from include.pipelines.registration import Plan, plan_registration
 from include.pipelines.requests import S3FolderRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.s3_folder import assign_labels, list_objects
@@ -60,6 +65,14 @@ def refused(step: Callable[[], object], code: str) -> CustomLabelsError:
     return caught.value
 
 
+def assert_its_ledger(place: Place, error: CustomLabelsError, objects: int) -> None:
+    """The ledger that the error names is there, with every object of the import."""
+    address = str(error.details["ledger"])
+    assert address in error.next_step
+    pages = read_ledger(ImportRun.from_json(Steps(place).run).s3, S3Uri.parse(address))
+    assert sum(len(page) for page in pages) == objects
+
+
 def test_an_empty_folder(place: Place) -> None:
     place.put("elsewhere/a.png")
     refused(Steps(place).labelled, "FOLDER_EMPTY")
@@ -87,13 +100,16 @@ def test_a_workspace_that_is_not_set(place: Place, monkeypatch: pytest.MonkeyPat
 
 def test_a_folder_without_images(place: Place) -> None:
     place.put("alexa-devices/notes.txt", body=b"x")
-    refused(Steps(place).labelled, "ERROR_EMPTY_MANIFEST")
+    error = refused(Steps(place).labelled, "ERROR_EMPTY_MANIFEST")
+    assert "NOT_AN_IMAGE_NAME 1 (alexa-devices/notes.txt)" in error.message
+    assert_its_ledger(place, error, 1)
 
 
 def test_251_labels(place: Place) -> None:
     place.put(*(f"alexa-devices/label-{number:03}/a.png" for number in range(251)))
     error = refused(Steps(place).labelled, "ERROR_MANIFEST_TOO_MANY_LABELS")
     assert error.details["labels"] == 251
+    assert_its_ledger(place, error, 251)
     assert len(Steps(place, exclude=["label-000/*"]).labelled()) == 1
     assert Steps(place, automatic_labeling=False).labelled()
 
@@ -104,6 +120,7 @@ def test_more_images_than_the_region_allows(place: Place, monkeypatch: pytest.Mo
     monkeypatch.setattr(sharding, "regional_quotas", lambda region: limits())
     error = refused(Steps(place).labelled, "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM")
     assert error.details["images"] == 3
+    assert_its_ledger(place, error, 3)
 
 
 @pytest.mark.parametrize(("bad", "is_refused"), [(1, False), (2, True)])
@@ -111,9 +128,36 @@ def test_20_percent_at_fault_pass_and_more_do_not(place: Place, bad: int, is_ref
     place.put(*(f"alexa-devices/echo/good-{number}.png" for number in range(5 - bad)))
     place.put(*(f"alexa-devices/echo/bad-{number}.png" for number in range(bad)), body=b"no image")
     if is_refused:
-        refused(Steps(place).built, "ERROR_TOO_MANY_RECORDS_IN_ERROR")
+        split = Steps(place, dataset_type="train+test")
+        for step in (Steps(place).built, lambda: work(divide_images, split.run, split.inspected())):
+            error = refused(step, "ERROR_TOO_MANY_RECORDS_IN_ERROR")
+            names = ", ".join(f"alexa-devices/echo/bad-{number}.png" for number in range(bad))
+            assert f"NOT_PNG_OR_JPEG {bad} ({names})" in error.message
+            assert_its_ledger(place, error, 5)
     else:
         assert Steps(place).built()["lines"] == 4
+
+
+def test_a_risk_of_many_faults_names_the_first_of_them(place: Place) -> None:
+    place.put(*(f"alexa-devices/echo/good-{number}.png" for number in range(4)))
+    place.put("alexa-devices/echo/bad.png", body=b"no image")
+    steps = Steps(place)
+    built = steps.built()
+    plan = msgspec.convert(work(plan_registration, steps.run, built), Plan)
+    (near,) = check_gate(ImportRun.from_json(steps.run), built, plan, None).risks
+    assert (near.risk, near.count, near.samples) == (Risk.FAULTS_NEAR_LIMIT, 1, ("alexa-devices/echo/bad.png",))
+
+
+def test_the_same_bytes_under_two_labels_are_a_finding(place: Place) -> None:
+    place.put("alexa-devices/echo/1.png", "alexa-devices/dot/2.png")
+    place.put("alexa-devices/dot/1.png", "alexa-devices/echo/3.png", "alexa-devices/loose.png", body=picture("JPEG"))
+    steps = Steps(place)
+    validated = work(validate_manifest, steps.run, steps.built())
+    assert validated["totals"]["WARNING_SAME_CONTENT_LABELS"] == 1
+    findings = json.loads(place.read(validated["findings"]))["findings"]
+    (same,) = [finding for finding in findings if finding["code"] == "WARNING_SAME_CONTENT_LABELS"]
+    assert same["source_ref"] == f"s3://{place.images}/alexa-devices/dot/1.png"
+    assert same["detail"] == "alexa-devices/dot/1.png (dot); alexa-devices/echo/3.png (echo)"
 
 
 def test_each_kind_of_object_ends_in_its_state(place: Place) -> None:

@@ -12,15 +12,22 @@ import jsonschema
 import pytest
 
 from include.custom_labels.errors import CustomLabelsError, RequestError
-from include.custom_labels.ledger import LedgerPage, State
+from include.custom_labels.ledger import LedgerPage, State, ledger_rows
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 from include.object_store.tables import read_ledger, write_ledger
 from include.pipelines.inspection import inspect_images
-from include.pipelines.local_computer import assign_labels, stage_files, upload_images
+from include.pipelines.local_computer import assign_labels, folder_of_request, stage_files, upload_images
 from include.pipelines.manifests import build_manifest
-from include.pipelines.requests import LocalComputerRequest, form
+from include.pipelines.requests import (
+    ExistingDatasetRequest,
+    GroundTruthRequest,
+    ImportRequest,
+    LocalComputerRequest,
+    S3FolderRequest,
+    form,
+)
 from include.pipelines.runs import ImportRun
 from tests.fixtures.places import HOLDER, Place, picture
 
@@ -201,6 +208,42 @@ def test_images_go_beside_those_of_the_dataset(place: Place, tmp_path: Path) -> 
 
 
 @pytest.mark.integration
+def test_what_an_unregistered_import_left_in_one_child_folder_does_not_move_the_destination(
+    place: Place, tmp_path: Path
+) -> None:
+    here = Place(place.aws, place.workspace, place.workspace, place.project)
+    head = f"custom-labels/images/{place.project}/train/"
+    create(here, {f"{head}echo/1.png": "echo"})
+    fill(tmp_path, "echo/new.png")
+    steps = Steps(place, local_folder=str(tmp_path))
+    steps.ledger()
+    assert steps.staged["destination"] == f"s3://{place.workspace}/{head}"
+
+
+@pytest.mark.parametrize(
+    ("registered", "folder"),
+    [
+        (S3FolderRequest(s3_folder="s3://example-images/photos"), "photos/"),
+        (LocalComputerRequest(local_folder="/mnt", destination="s3://example-images/photos/upload"), "photos/upload/"),
+        (ExistingDatasetRequest(source_dataset="other", image_destination="s3://example-images/copies"), "copies/"),
+        (GroundTruthRequest(manifest="s3://example-images/a.manifest", image_root="s3://example-images/r/"), "r/"),
+        (GroundTruthRequest(manifest="s3://example-images/a.manifest"), None),
+        (LocalComputerRequest(local_folder="/mnt"), None),
+    ],
+)
+def test_the_destination_is_the_folder_that_the_registered_request_names(
+    registered: ImportRequest, folder: str | None
+) -> None:
+    found = folder_of_request(registered.to_json())
+    assert (found and str(found)) == (folder and f"s3://example-images/{folder}")
+
+
+@pytest.mark.parametrize("request_of_another_version", [None, {}, {"source": "s3_folder", "since": 2}])
+def test_a_request_of_another_version_names_no_folder(request_of_another_version: dict[str, Any] | None) -> None:
+    assert folder_of_request(request_of_another_version) is None
+
+
+@pytest.mark.integration
 def test_a_destination_in_another_bucket_than_the_datasets(place: Place, tmp_path: Path) -> None:
     create(place, {"photos/echo/1.png": "echo"})
     fill(tmp_path, "new.png")
@@ -231,8 +274,41 @@ def test_a_folder_of_more_than_one_batch(place: Place, tmp_path: Path, caplog: p
 @pytest.mark.integration
 def test_a_folder_without_images(place: Place, tmp_path: Path) -> None:
     fill(tmp_path, "notes.txt")
-    error = refused(Steps(place, local_folder=str(tmp_path)).labelled, "ERROR_EMPTY_MANIFEST")
+    steps = Steps(place, local_folder=str(tmp_path))
+    error = refused(steps.labelled, "ERROR_EMPTY_MANIFEST")
     assert error.details["reasons"] == {"NOT_AN_IMAGE_NAME": 1}
+    assert f"NOT_AN_IMAGE_NAME 1 ({tmp_path.resolve()}/notes.txt)" in error.message
+    assert rows_of(steps, error) == [(f"{tmp_path.resolve()}/notes.txt", Reason.NOT_AN_IMAGE_NAME)]
+
+
+def rows_of(steps: Steps, error: CustomLabelsError) -> list[tuple[str, Reason]]:
+    """What is in the ledger that an error names."""
+    address = str(error.details["ledger"])
+    assert address in error.next_step
+    pages = read_ledger(ImportRun.from_json(steps.run).s3, S3Uri.parse(address))
+    return [(row.key, row.reason) for page in pages for row in ledger_rows(page)]
+
+
+@pytest.mark.integration
+def test_camera_names_again_with_other_pictures_are_refused_by_name(place: Place, tmp_path: Path) -> None:
+    fill(tmp_path, "IMG_0001.png", "IMG_0002.png")
+    Steps(place, local_folder=str(tmp_path)).labelled()
+    fill(tmp_path, "IMG_0001.png", "IMG_0002.png", data=picture("JPEG"))
+    steps = Steps(place, local_folder=str(tmp_path))
+    error = refused(steps.labelled, "ERROR_EMPTY_MANIFEST")
+    root = tmp_path.resolve()
+    assert f"NAME_TAKEN 2 ({root}/IMG_0001.png, {root}/IMG_0002.png)" in error.message
+    assert "`destination`" in error.next_step
+    assert rows_of(steps, error) == [(f"{root}/IMG_000{number}.png", Reason.NAME_TAKEN) for number in (1, 2)]
+
+
+@pytest.mark.integration
+def test_a_folder_of_pictures_with_links_beside_them(place: Place, tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{number}.png" for number in range(6)))
+    for name in ("README.md", ".cache", ".#0.png"):
+        (tmp_path / name).symlink_to("/etc/hostname")
+    states = [state for state, _, _ in Steps(place, local_folder=str(tmp_path)).ledger().values()]
+    assert (states.count(State.UNLABELLED), states.count(State.SKIPPED)) == (6, 3)
 
 
 @pytest.mark.integration

@@ -146,10 +146,42 @@ def test_any_text_is_text(text: str) -> None:
 def test_bars_compare_both_sides() -> None:
     bars = label_bars({"b": 50, "a": 50, "new": 10}, {"a": 200, "b": 50, "gone": 3})
     assert [tuple(bar) for bar in bars] == [
-        ("a", 50, 200, 250, 1000),
-        ("b", 50, 50, 250, 250),
-        ("new", 10, 0, 50, 0),
-        ("gone", 0, 3, 0, 15),
+        ("a", 50, 200, 250, 1000, None),
+        ("b", 50, 50, 250, 250, None),
+        ("new", 10, 0, 50, 0, None),
+        ("gone", 0, 3, 0, 15, None),
     ]
-    assert [tuple(bar) for bar in label_bars({"a": 0}, None)] == [("a", 0, None, 0, None)]
+    assert [tuple(bar) for bar in label_bars({"a": 0}, None)] == [("a", 0, None, 0, None, None)]
     assert label_bars({}, None) == []
+
+
+def test_what_the_source_says_stands_beside_where_it_differs() -> None:
+    bars = label_bars({"echo": 10, "by a person": 2}, None, {"echo": 10, "at the source": 2})
+    assert [(bar.label, bar.images, bar.of_source) for bar in bars] == [
+        ("echo", 10, None),
+        ("by a person", 2, 0),
+        ("at the source", 0, 2),
+    ]
+    labels = {"echo": 1200, "by a person": 30}
+    page = Page(render_report(snapshot_report(images_per_label=labels, images_per_label_of_source={"echo": 1230})))
+    cells = [cell.strip() for cell in page.cells]
+    at = cells.index("source") + 1
+    assert cells[at : at + 12] == [
+        *("echo", "", "1,200", "1,000", "+200", "1,230"),
+        *("by a person", "", "30", "0", "+30", "0"),
+    ]
+    assert "what the source alone says is beside it where it differs" in page.text
+    plain = Page(render_report(snapshot_report(images_per_label=labels)))
+    assert "source" not in [cell.strip() for cell in plain.cells]
+
+
+def test_what_left_its_place_is_told_apart() -> None:
+    departures = {"removed": 120, "moved": 4, "kept_aside": 7}
+    text = " ".join(Page(render_report(snapshot_report(departures=departures))).text.split())
+    assert "removed120 moved4 work kept aside earlier7" in text
+    assert "The dataset loses 120 by this run." in text
+    text = " ".join(Page(render_report(snapshot_report())).text.split())
+    assert "removed1,005 moved2 risks2" in text
+    assert "kept aside" not in text
+    text = " ".join(Page(render_report(snapshot_report(difference=None, departures={"kept_aside": 7}))).text.split())
+    assert "removed0 moved0 work kept aside earlier7" in text

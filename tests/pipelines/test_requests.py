@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from enum import Enum
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import msgspec
@@ -13,7 +13,9 @@ import pytest
 
 from include.custom_labels.errors import RequestError
 from include.custom_labels.locations import S3FolderLocation
+from include.custom_labels.risks import Risk
 from include.pipelines.requests import PastNeeds, S3FolderRequest, form, is_past_run, run_as_of, run_slug
+from include.pipelines.requests.base import RiskName
 from include.pipelines.runs import ImportRun
 
 
@@ -35,6 +37,9 @@ from include.pipelines.runs import ImportRun
         ({"label_aliases": {"echo": "l" * 256}}, "INVALID_PARAMETER", "$.label_aliases"),
         ({"exclude": "*.tmp"}, "INVALID_PARAMETER", "$.exclude"),
         ({"aws_conn_id": ""}, "INVALID_PARAMETER", "$.aws_conn_id"),
+        ({"max_wait_minutes": -1}, "INVALID_PARAMETER", "$.max_wait_minutes"),
+        ({"max_wait_minutes": 1441}, "INVALID_PARAMETER", "$.max_wait_minutes"),
+        ({"max_wait_minutes": 0.5}, "INVALID_PARAMETER", "$.max_wait_minutes"),
         ({"unversioned": "ignore"}, "INVALID_PARAMETER", "$.unversioned"),
         ({"history_folder": "history/"}, "INVALID_PARAMETER", "$.history_folder"),
         ({"history_folder": "s3://example-other/h"}, "HISTORY_FOLDER_ELSEWHERE", "s3://example-images/"),
@@ -87,7 +92,7 @@ DAG_RUN = {"dag_run": SimpleNamespace(run_after=RUN_AFTER)}
     ],
 )
 def test_as_of(as_of: datetime | None, context: dict[str, Any], expected: datetime) -> None:
-    found = run_as_of(S3FolderRequest(as_of=as_of), context | DAG_RUN)
+    found = run_as_of(S3FolderRequest(as_of=as_of), context | DAG_RUN, NOW)
     assert found == expected
     assert (found.tzinfo, found.microsecond) == (UTC, 0)
 
@@ -95,6 +100,42 @@ def test_as_of(as_of: datetime | None, context: dict[str, Any], expected: dateti
 NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
 DAY = timedelta(hours=24)
 SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1, seconds=1), 2 * DAY])
+def test_a_time_that_is_not_over_is_refused(ahead: timedelta) -> None:
+    with pytest.raises(RequestError) as caught:
+        run_as_of(S3FolderRequest(as_of=NOW + ahead), DAG_RUN, NOW)
+    assert caught.value.code == "AS_OF_IN_FUTURE"
+    assert (NOW + ahead).isoformat() in caught.value.message
+
+
+@pytest.mark.parametrize("ahead", [SECOND, timedelta(minutes=1)])
+def test_a_clock_that_is_a_little_ahead_is_not(ahead: timedelta) -> None:
+    assert run_as_of(S3FolderRequest(as_of=NOW + ahead), DAG_RUN, NOW) == NOW
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"data_interval_end": NOW + 2 * DAY, "logical_date": NOW + 2 * DAY},
+        {"data_interval_end": None, "logical_date": NOW + SECOND},
+        {"dag_run": SimpleNamespace(run_after=NOW + DAY)},
+    ],
+)
+def test_a_run_of_a_date_to_come_registers_as_of_now(context: dict[str, Any]) -> None:
+    assert run_as_of(S3FolderRequest(), DAG_RUN | context, NOW + timedelta(milliseconds=5)) == NOW
+
+
+def test_the_request_of_a_run_is_refused_by_its_clock() -> None:
+    now = datetime.now(UTC)
+    context = {"dag_run": SimpleNamespace(dag_id="d", run_id="r", run_type="manual", run_after=now)}
+    with pytest.raises(RequestError) as caught:
+        ImportRun.of(S3FolderRequest, {"as_of": (now + 2 * DAY).isoformat()}, context)
+    assert caught.value.code == "AS_OF_IN_FUTURE"
+    ahead = ImportRun.of(S3FolderRequest, {}, context | {"logical_date": now + 2 * DAY})
+    assert now - SECOND <= ahead.as_of <= datetime.now(UTC)
+    assert not ahead.is_past
 
 
 @pytest.mark.parametrize(
@@ -159,3 +200,7 @@ def test_where_old_versions_go(history_folder: str | None, workspace: str, expec
 
 def test_a_run_id_becomes_one_folder_name() -> None:
     assert run_slug("manual__2026-11-22T22:26:24+00:00_x/y ü") == "manual__2026-11-22T22-26-24-00-00_x-y-"
+
+
+def test_every_risk_can_be_accepted() -> None:
+    assert get_args(RiskName) == tuple(map(str, Risk))

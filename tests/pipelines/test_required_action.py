@@ -67,6 +67,18 @@ def test_the_question_says_what_would_happen_why_and_what_to_do() -> None:
         assert said in body, said
 
 
+def test_what_the_merge_says_of_images_that_are_gone_counts() -> None:
+    report = snapshot_report(departures={"removed": 120, "moved": 4, "kept_aside": 7})
+    assert approval_subject(report) == (
+        "Replace the train dataset of alexa-devices? 120 removed, 7 relabelled, 1,230 added, 4 moved; 2 risks"
+    )
+    body = approval_body(report)
+    assert "| 120 | 7 | not known | 1,230 | 4 |" in body
+    assert "Moved images keep their labels and boxes, and are not among the others: 4." in body
+    assert "Images that earlier runs removed, and people's work on which the ledger keeps: 7." in body
+    assert "ledger keeps" not in approval_body(snapshot_report())
+
+
 def test_removed_images_come_before_others() -> None:
     body = approval_body(snapshot_report(), sample_images())
     headings = [line for line in body.splitlines() if line.startswith("### ")]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +18,7 @@ from include.rekognition.entry_batches import (
     split_s3_uri,
 )
 from include.rekognition.errors import (
+    RekognitionCredentialsExpiredError,
     RekognitionEntryTooLargeError,
     RekognitionManifestChangedError,
     RekognitionS3ObjectError,
@@ -59,6 +63,20 @@ def test_batching_continues_where_it_was_left(lines: list[bytes], size: int) -> 
     batches = list(entry_batches(source, max_batch_size_bytes=size))
     for position, batch in enumerate(batches):
         rest = list(entry_batches(source, start=batch.end, max_batch_size_bytes=size))
+        assert rest == batches[position + 1 :]
+
+
+@given(lines=lines.filter(bool), size=st.integers(14, 60), data=st.data())
+def test_batches_end_where_they_are_told_to(lines: list[bytes], size: int, data: st.DataObject) -> None:
+    content = b"".join(line + b"\n" for line in lines)
+    line_ends = list(accumulate(len(line) + 1 for line in lines))
+    ends = sorted(data.draw(st.sets(st.sampled_from(line_ends))))
+    batches = list(entry_batches(InlineEntries(content), max_batch_size_bytes=size, ends=ends))
+    assert all(len(batch.body) <= size for batch in batches)
+    assert b"".join(batch.body for batch in batches).replace(b"\n", b"") == b"".join(lines)
+    assert not any(batch.end - len(batch.body) < end < batch.end for batch in batches for end in ends)
+    for position, batch in enumerate(batches):
+        rest = list(entry_batches(InlineEntries(content), start=batch.end, max_batch_size_bytes=size, ends=ends))
         assert rest == batches[position + 1 :]
 
 
@@ -110,6 +128,18 @@ def test_manifest_that_is_replaced_while_it_is_read() -> None:
     objects.put("example-bucket", "manifests/a.manifest", b"87654321\n" * 4)
     with pytest.raises(RekognitionManifestChangedError, match="PreconditionFailed"):
         next(batches)
+
+
+def test_a_head_without_a_reason_is_asked_again_for_it() -> None:
+    class Expired(StoredObjects):
+        def head_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "400", "Message": "Bad Request"}}, "HeadObject")
+
+        def get_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "GetObject")
+
+    with pytest.raises(RekognitionCredentialsExpiredError, match="CREDENTIALS_EXPIRED"):
+        S3Manifest(Expired(), URI)
 
 
 def test_manifest_that_is_not_there() -> None:

@@ -15,6 +15,7 @@ from include.rekognition.errors import (
     MANIFEST_ERRORS,
     RekognitionAccessDeniedError,
     RekognitionCredentialsError,
+    RekognitionCredentialsExpiredError,
     RekognitionDatasetError,
     RekognitionDatasetFailedError,
     RekognitionInvalidRequestError,
@@ -201,6 +202,7 @@ def test_client_errors_keep_code_request_id_and_cause(
     ("cause", "error_class"),
     [
         (botocore.exceptions.NoCredentialsError(), RekognitionCredentialsError),
+        (botocore.exceptions.UnauthorizedSSOTokenError(), RekognitionCredentialsExpiredError),
         (botocore.exceptions.EndpointConnectionError(endpoint_url="https://x.invalid"), RekognitionUnreachableError),
         (botocore.exceptions.ReadTimeoutError(endpoint_url="https://x.invalid"), RekognitionUnreachableError),
         (botocore.exceptions.ParamValidationError(report="too short"), RekognitionInvalidRequestError),

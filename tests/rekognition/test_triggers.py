@@ -114,7 +114,8 @@ class TestEveryTrigger:
         [
             (None, "REKOGNITION_WAIT_TIMEOUT"),
             (Refusal("AccessDeniedException"), "REKOGNITION_ACCESS_DENIED"),
-            (Refusal("ExpiredTokenException"), "REKOGNITION_CREDENTIALS_REJECTED"),
+            (Refusal("ExpiredTokenException"), "CREDENTIALS_EXPIRED"),
+            (Refusal("UnrecognizedClientException"), "REKOGNITION_CREDENTIALS_REJECTED"),
             (EndpointConnectionError(endpoint_url="https://rekognition.invalid"), "REKOGNITION_UNREACHABLE"),
             (ZeroDivisionError("a fault of ours"), None),
         ],

@@ -30,7 +30,11 @@ DATASET, IMAGES, SPLIT, GATES, RUN = "Dataset", "Images", "Split", "Gates", "Thi
 OneType = Literal["train", "test"]
 
 RiskName = Literal[
+    "REGISTERED_DATASET_GONE",
     "REMOVED_SHARE",
+    "WORK_REMOVED",
+    "WORK_OVERWRITTEN",
+    "BOXES_ON_NEW_CONTENT",
     "NEW_LABELS",
     "VANISHED_LABELS",
     "LOOKALIKE_LABELS",
@@ -44,6 +48,12 @@ RiskName = Literal[
 
 PRESENT_FOR = timedelta(hours=24)
 """How late a run may begin that takes the bucket as it is for the bucket as of its time."""
+
+MAX_WAIT_MINUTES = 24 * 60
+"""The longest wait that a request may ask for: a run that waits longer than a day would meet its successor."""
+
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far the clock of who asks for a time may be ahead of the worker's."""
 
 _SECTIONS = (DATASET, IMAGES, SPLIT, GATES, RUN)
 
@@ -147,6 +157,19 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             extra_json_schema={"section": GATES, "examples": [risk.value for risk in Risk]},
         ),
     ] = msgspec.field(default_factory=list)
+    max_wait_minutes: Annotated[
+        int,
+        Meta(
+            title="Maximum wait (minutes)",
+            description=(
+                "How long a run waits for another run, a person's save or a busy dataset before it fails; it takes "
+                "no worker meanwhile. `0`: it fails at once."
+            ),
+            ge=0,
+            le=MAX_WAIT_MINUTES,
+            extra_json_schema={"section": GATES},
+        ),
+    ] = 60
     register: Annotated[
         bool,
         Meta(
@@ -161,8 +184,8 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             title="As of",
             description=(
                 "Import as of this time: an S3 folder of a versioned bucket is rebuilt as it was then, and elsewhere "
-                "what was written later is skipped, and the ledger says so. Empty: the end of the run's data interval, "
-                "else its logical date, else the time of the trigger."
+                "what was written later is skipped, and the ledger says so. A time that is not over is refused. Empty: "
+                "the end of the run's data interval, else its logical date, else the time of the trigger."
             ),
             extra_json_schema={"section": RUN},
         ),
@@ -210,6 +233,11 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what the source lets people set."""
+        return self.__struct_fields__
+
+    @property
     def needs(self) -> AccessNeeds:
         """What the access check has to try."""
         return AccessNeeds()
@@ -224,14 +252,9 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return (self.dataset_type,)
 
     @property
-    def scope(self) -> str | None:
-        """``s3://`` address below which an image of the dataset that the source no longer has counts as removed."""
+    def images_folder(self) -> S3FolderLocation | None:
+        """The one folder that the images of the dataset lie in by this request; None where it names none."""
         return None
-
-    @property
-    def origin(self) -> str:
-        """Names what is imported; an image of an earlier snapshot of the same origin may be removed. Empty: never."""
-        return ""
 
     @property
     def keeps_invalid_lines(self) -> bool:
@@ -286,18 +309,29 @@ def _described(request_type: type[ImportRequest]) -> Iterator[tuple[str, Any, di
         yield name, default, words
 
 
-def run_as_of(request: ImportRequest, context: Mapping[str, Any]) -> datetime:
+def run_as_of(request: ImportRequest, context: Mapping[str, Any], now: datetime) -> datetime:
     """The time that a run is as of: the parameter, else the end of its data interval, its logical date, its start.
 
     A run that is triggered over the REST API may have neither interval nor logical date; these keys are then absent.
+    A dataset that were registered as of a time to come would let no scheduled run register until then. Nobody means
+    that by the date of a run, which is taken for now; who asks for it with `as_of` is told.
 
     :param context: the task's context, or any mapping with the same keys
-    :returns: UTC, without fractions of a second
+    :param now: the moment at which the run begins
+    :returns: UTC, without fractions of a second, and not after ``now``
+    :raises RequestError: AS_OF_IN_FUTURE
     """
+    if request.as_of is not None and request.as_of > now + CLOCK_SKEW:
+        raise RequestError(
+            "AS_OF_IN_FUTURE",
+            f"`as_of` is {request.as_of.isoformat()}, which is not over: it is {now.isoformat(timespec='seconds')}.",
+            "Leave `as_of` empty to import what is there now, or give a time that is over.",
+            as_of=request.as_of.isoformat(),
+        )
     chosen = (
         request.as_of or context.get("data_interval_end") or context.get("logical_date") or context["dag_run"].run_after
     )
-    return datetime.fromtimestamp(int(chosen.timestamp()), UTC)
+    return datetime.fromtimestamp(int(min(chosen, now).timestamp()), UTC)
 
 
 def is_past_run(request: ImportRequest, run_type: str, as_of: datetime, now: datetime) -> bool:

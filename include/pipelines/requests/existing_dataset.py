@@ -121,12 +121,13 @@ class ExistingDatasetRequest(
         return AccessNeeds(destinations=(self.destination,) if self.destination else ())
 
     @property
-    def keeps_invalid_lines(self) -> bool:
-        return True
+    def images_folder(self) -> S3FolderLocation | None:
+        """Where images are copied to."""
+        return self.destination
 
     @property
-    def origin(self) -> str:
-        return f"{self.source_dataset} by {self.source_conn_id}"
+    def keeps_invalid_lines(self) -> bool:
+        return True
 
     @property
     def name(self) -> SourceName:

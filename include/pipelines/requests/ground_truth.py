@@ -150,8 +150,9 @@ class GroundTruthRequest(
         return (self.annotations,)
 
     @property
-    def origin(self) -> str:
-        return self.manifest or f"labeling job {self.labeling_job}"
+    def images_folder(self) -> S3FolderLocation | None:
+        """The folder of the images."""
+        return self.root
 
     @property
     def is_elsewhere(self) -> bool:

@@ -42,8 +42,8 @@ class LocalComputerRequest(
         Meta(
             title="Destination",
             description=(
-                "The S3 folder that the images are uploaded to. Empty: beside the dataset's existing images, "
-                "or where there are none, the workspace's folder `images/<project>/<type>/`."
+                "The S3 folder that the images are uploaded to. Empty: the folder of the last import into the "
+                "dataset, or for a new dataset the workspace's folder `images/<project>/<type>/`."
             ),
             extra_json_schema={"section": IMAGES},
         ),
@@ -98,6 +98,11 @@ class LocalComputerRequest(
             S3FolderLocation.parse(self.destination)
 
     @property
+    def images_folder(self) -> S3FolderLocation | None:
+        """The destination that was asked for."""
+        return None if self.destination is None else S3FolderLocation.parse(self.destination)
+
+    @property
     def needs(self) -> AccessNeeds:
         """What is known before the dataset is asked where its images are."""
-        return AccessNeeds(destinations=() if self.destination is None else (S3FolderLocation.parse(self.destination),))
+        return AccessNeeds(destinations=() if self.images_folder is None else (self.images_folder,))

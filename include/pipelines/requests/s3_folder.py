@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from include.custom_labels.errors import RequestError
+from include.custom_labels.label_names import LABEL_PATTERN
 from include.custom_labels.labelling import FolderLabelling
 from include.custom_labels.locations import S3FolderLocation
 from include.custom_labels.quotas import MAX_LABEL_NAME_LENGTH
@@ -43,7 +44,7 @@ class S3FolderRequest(
         ),
     ] = True
     label_aliases: Annotated[
-        dict[str, Annotated[str, Meta(min_length=1, max_length=MAX_LABEL_NAME_LENGTH.value)]],
+        dict[str, Annotated[str, Meta(min_length=1, max_length=MAX_LABEL_NAME_LENGTH.value, pattern=LABEL_PATTERN)]],
         Meta(
             title="Label aliases",
             description='Labels to use in place of folder names, such as `{"echo-dot": "Echo Dot"}`.',
@@ -109,8 +110,9 @@ class S3FolderRequest(
         return workspace if workspace.bucket == self.location.bucket else None
 
     @property
-    def scope(self) -> str:
-        return str(self.location)
+    def images_folder(self) -> S3FolderLocation:
+        """The S3 folder location."""
+        return self.location
 
     @property
     def folder_prefix(self) -> str:

@@ -150,6 +150,7 @@ export interface Count {
  *     :ivar is_registered: whether the dataset was registered from that snapshot
  *     :ivar last_run: that published the snapshot, where it is known
  *     :ivar working: the run that works on the dataset now
+ *     :ivar is_saving: whether a save of the gallery does
  *
  * This interface was referenced by `Messages`'s JSON-Schema
  * via the `definition` "DatasetCard".
@@ -169,6 +170,7 @@ export interface DatasetCard {
   is_registered: boolean;
   last_run: RunLink | null;
   working: RunLink | null;
+  is_saving: boolean;
 }
 /**
  * A Dag run of ours.
@@ -574,21 +576,23 @@ export interface RunPage {
  *     ==========  =================================================================================================
  *     state       meaning
  *     ==========  =================================================================================================
- *     reading     the dataset had changed, so that its entries are read again first
+ *     waiting     somebody else works on the dataset: see `waiting`
+ *     reading     the dataset had changed, so its entries are read again first; maybe once more between two batches
  *     sending     `sent` of `total` entries were accepted
  *     saved       every entry is in the dataset; `conflicts` and `refusals` were left out
  *     failed      `problem` says why; what was sent is kept in `record`
  *     ==========  =================================================================================================
  *
  *     :ivar refusals: the first `MAX_REFUSALS`; `refused` counts all
- *     :ivar record: ``s3://`` address of the entries before the save, to go back to
+ *     :ivar record: ``s3://`` address of the entries as they were right before they were sent, to go back to
  *
  * This interface was referenced by `Messages`'s JSON-Schema
  * via the `definition` "Save".
  */
 export interface Save {
   save_id: string;
-  state: "failed" | "reading" | "saved" | "sending";
+  state: "failed" | "reading" | "saved" | "sending" | "waiting";
+  waiting: Waiting | null;
   sent: number;
   total: number;
   conflicts: Conflict[];
@@ -596,6 +600,34 @@ export interface Save {
   refused: number;
   problem: Problem | null;
   record: string;
+}
+/**
+ * What a save waits for before it goes on by itself.
+ *
+ *     ==========  =================================================================================================
+ *     cause       meaning
+ *     ==========  =================================================================================================
+ *     run         the Dag run `run` works on the dataset, since `working_since`
+ *     save        another save of the gallery is under way, since `working_since`
+ *     operation   somebody else has begun an operation in Rekognition: `status` is the dataset's
+ *     ==========  =================================================================================================
+ *
+ *     :ivar working_since: None where that is not known
+ *     :ivar lease_until: when the run's or the other save's lease ends by itself, unless it is renewed
+ *     :ivar since: when this save began to wait for it
+ *     :ivar until: when this save gives up
+ *
+ * This interface was referenced by `Messages`'s JSON-Schema
+ * via the `definition` "Waiting".
+ */
+export interface Waiting {
+  cause: "operation" | "run" | "save";
+  run: RunLink | null;
+  status: string;
+  working_since: string | null;
+  lease_until: string | null;
+  since: string;
+  until: string;
 }
 /**
  * ``POST …/saves``: edits in the order in which they were made.

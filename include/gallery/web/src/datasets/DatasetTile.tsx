@@ -82,6 +82,11 @@ export function DatasetTile({ card }: { card: DatasetCard }) {
           <AirflowLink path={runPath(card.working)}>{card.working.dag_id}</AirflowLink>
         </p>
       )}
+      {card.is_saving && (
+        <p className="dataset-tile-working">
+          <Icon name="refresh" /> Somebody saves edits now
+        </p>
+      )}
     </div>
   );
 }

@@ -42,12 +42,34 @@ it("sends the edits, and is gone once they are saved", async () => {
 }, 10_000);
 
 it("says why the server refuses, and keeps the edits", async () => {
-  open({ kind: "renaming", old: "echo", new: "leased" });
+  open({ kind: "renaming", old: "echo", new: "many" });
   await save();
-  expect(await screen.findByText("A run of import_s3_folder works on the dataset.")).toBeTruthy();
+  expect(await screen.findByText("Other saves are still being sent, or wait for runs.")).toBeTruthy();
   expect(drafts.get(NAME).edits).toHaveLength(1);
   expect(screen.getByRole("button", { name: "Save" })).toHaveProperty("disabled", false);
 });
+
+it.each([
+  ["leased", /run scheduled__2026-11-24T20:00:00\+00:00 of refresh_alexa_devices, which .* started at/],
+  ["twice", /another save of this dataset, which started at/],
+  ["busy", /an operation .* in Rekognition that somebody else started \(UPDATE_IN_PROGRESS\)/],
+])(
+  "says what a save waits for, and goes on (%s)",
+  async (name, cause) => {
+    open({ kind: "renaming", old: "echo", new: name });
+    await save();
+    const bar = screen.getByRole("region", { name: "Edits" });
+    await waitFor(() => expect(bar.textContent).toMatch(cause));
+    expect(bar.textContent).toMatch(/you have waited since .* not free by .* your edits stay on this page/);
+    expect(/reserved the dataset until/.test(bar.textContent)).toBe(name !== "busy");
+    expect(screen.getByRole("button", { name: "Waiting…" })).toHaveProperty("disabled", true);
+    await waitFor(() => expect(screen.queryByRole("region", { name: "Edits" })).toBeNull(), {
+      timeout: 15_000,
+    });
+    expect(drafts.get(NAME)).toEqual(EMPTY);
+  },
+  20_000,
+);
 
 it("undoes and redoes by keys", async () => {
   open({ kind: "renaming", old: "echo", new: "echo-2" });

@@ -11,6 +11,7 @@ import { extent } from "./effect";
 import { ReviewDialog } from "./ReviewDialog";
 import { useDraft } from "./store";
 import { useSaving } from "./useSaving";
+import { WaitingNote } from "./WaitingNote";
 import "./save-bar.css";
 
 /** What is pending in a dataset: undo, review, discard, save, and how a save goes. Nothing where nothing is pending. */
@@ -53,7 +54,9 @@ export function SaveBar({ name }: { name: DatasetName }) {
       )}
       <div className="save-bar-row">
         <p className="save-bar-text" aria-live="polite">
-          {saving.isBusy ? (
+          {saving.isBusy && save?.waiting ? (
+            <WaitingNote waiting={save.waiting} />
+          ) : saving.isBusy ? (
             <strong>
               {save?.state === "sending"
                 ? `Saving ${save.sent.toLocaleString()} of ${counted(save.total, "image")}…`
@@ -97,7 +100,7 @@ export function SaveBar({ name }: { name: DatasetName }) {
           disabled={saving.isBusy || !draft.edits.length || !canEdit}
           onClick={saving.start}
         >
-          {saving.isBusy ? "Saving…" : "Save"}
+          {save?.waiting ? "Waiting…" : saving.isBusy ? "Saving…" : "Save"}
         </Button>
       </div>
       {open === "review" && <ReviewDialog name={name} onClose={() => setOpen(null)} />}

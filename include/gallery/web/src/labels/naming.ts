@@ -2,8 +2,8 @@
 
 export const MAX_LABEL = 255;
 
-/** The name as it is used: without line breaks, which no label has, and without space around it. */
-export const cleaned = (text: string): string => text.replaceAll(/[\r\n]+/g, " ").trim();
+/** The name as it is used: without control characters, which no label has, and without space around it. */
+export const cleaned = (text: string): string => text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
 
 /** What is wrong with a new name; empty where nothing is. */
 export function faultOf(name: string): string {

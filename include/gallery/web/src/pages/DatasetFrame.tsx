@@ -145,6 +145,11 @@ function Facts({ page }: { page: DatasetPage }) {
           <AirflowLink path={runPath(page.card.working)}>{page.card.working.dag_id}</AirflowLink> works on it
         </Badge>
       )}
+      {page.card.is_saving && (
+        <Badge tone="accent" icon="refresh">
+          edits are being saved
+        </Badge>
+      )}
     </p>
   );
 }
