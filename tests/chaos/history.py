@@ -71,6 +71,7 @@ class Running:
     overtaken_at: str = ""
     arn_before: str = ""
     registered_before: str = ""
+    edits_before: int = 0
 
     @property
     def is_green(self) -> bool:
@@ -213,6 +214,7 @@ class History:
                 job,
                 meanwhile,
                 arn_before=view.arn,
+                edits_before=self.truth.edits,
                 registered_before=view.current.get("registered_at", ""),
             )
             self.under_way.append(running)
@@ -405,7 +407,7 @@ class History:
             if view.current["dataset_updated_at"] == view.updated_at:
                 promises.counts_are_the_datasets(view)
             is_new = view.arn != running.arn_before
-            overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new)
+            overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new, edits=running.edits_before)
             promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
             self._check_announced(actual, is_alone=running.meanwhile is None)
             for other in self.under_way:
