@@ -81,14 +81,14 @@ def whole_snapshot(session: S3Session, dataset: DatasetFolder, snapshot_id: str)
 
 
 def nearest_whole_snapshot(
-    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False, is_registered: bool = False
 ) -> RegisteredSnapshot | None:
     """What `include.object_store.snapshots.nearest_snapshot` finds, to be read.
 
     :raises DocumentError: an object of it is missing or damaged
     :raises AccessError: what else S3 answers
     """
-    summary = nearest_snapshot(session, dataset, as_of, or_later=or_later)
+    summary = nearest_snapshot(session, dataset, as_of, or_later=or_later, is_registered=is_registered)
     return _opened(session, dataset.snapshot(summary.snapshot_id), summary) if summary else None
 
 

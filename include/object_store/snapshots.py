@@ -322,11 +322,12 @@ def summary_sha256(session: S3Session, dataset: DatasetFolder, snapshot_id: str)
 
 
 def nearest_snapshot(
-    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False, is_registered: bool = False
 ) -> SnapshotSummary | None:
     """The whole snapshot that is as of the latest time before ``as_of``.
 
     :param or_later: take the first one after it where there is none
+    :param is_registered: leave out those of runs that registered nothing
     :raises DocumentError: it is damaged, or of another format
     :raises AccessError: what else S3 answers
     """
@@ -337,7 +338,8 @@ def nearest_snapshot(
         found = folder[start:].removesuffix("/")
         (earlier if found.partition("-")[0] < name else later).append(found)
     for candidate in [*reversed(earlier), *(later if or_later else ())]:
-        if summary := read_summary(session, dataset, candidate):
+        summary = read_summary(session, dataset, candidate)
+        if summary is not None and (not is_registered or summary.details.get("dataset_arn")):
             return summary
     return None
 

@@ -354,6 +354,8 @@ def base_rows(base: RegisteredSnapshot | None) -> Iterator[tuple[str, LedgerRow]
         return
     bucket = str(base.summary.details.get("bucket", ""))
     for row in base.ledger_rows():
+        if row.reason is Reason.REPEATED_IMAGE:
+            continue
         if was_at_source(row) or row.entry is not None or row.sent is not None:
             yield f"s3://{bucket}/{row.key}", row
 

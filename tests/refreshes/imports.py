@@ -230,7 +230,7 @@ class Import:
         return self
 
     def _execute(self, operator: Callable[..., Any], **inputs: Any) -> dict[str, Any]:
-        task = operator(task_id="task", deferrable=False, waiter_delay=0.05, **inputs)
+        task = operator(task_id="task", deferrable=False, waiter_delay=0.01, **inputs)
         with self._context():
             done: dict[str, Any] = task.execute(self.context)
         return done

@@ -52,7 +52,7 @@ class People:
         give_up = time.monotonic() + 30
         while self.place.dataset_arn() is not None:
             assert time.monotonic() < give_up
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     def create_dataset(self, *lines: Mapping[str, Any]) -> str:
         """Make a dataset of these entries in the project, which exists."""

@@ -130,8 +130,12 @@ def test_a_run_does_not_overwrite_somebody_who_edits_all_the_time(
 
 
 def test_a_run_waits_for_an_update_that_is_under_way(registered: Imports, people: People) -> None:
-    people.send(boxed(people.ref(IMAGE), "echo", left=7), waits=False)
-    assert_kept(registered.run(label_aliases=ALIAS), people)
+    run = registered.begin(label_aliases=ALIAS)
+    theirs = boxed(people.ref(IMAGE), "echo", left=7)
+    with right_before(run.run.rekognition.conn, "DescribeProjects", lambda: people.send(theirs, waits=False)):
+        run.plan_it()
+    assert run.plan.totals["kept"] == 1
+    assert_kept(run.finish(), people)
 
 
 def test_work_that_a_person_does_on_an_image_that_goes_is_kept_aside(registered: Imports, people: People) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.refreshes.imports import Imports
@@ -29,6 +31,34 @@ def test_why_a_test_dataset_gets_no_image_is_said_where_people_look(folder: Impo
         in people.place.read(done["train"].published["report_uri"]).decode()
     )
     assert done["train"].screen["findings"] == {"WARNING_EMPTY_SIDE": 1}
+
+
+def test_sides_stay_where_a_run_is_repeated_for_its_time(folder: Imports, people: People) -> None:
+    """As after *clear*: its first try has registered both datasets."""
+    tick = datetime.now(UTC).replace(microsecond=0)
+    folder.split(tick=tick, test_share=0.5)
+    tested = people.said("test").keys()
+    done = folder.split(tick=tick)
+    assert people.said("test").keys() == tested
+    assert {each.action for each in done.values()} == {"unchanged"}
+
+
+def test_sides_stay_after_another_folder_was_split(folder: Imports, people: People) -> None:
+    folder.split()
+    tested = people.said("test").keys()
+    people.place.put(*(f"birds/{label}/{number}.png" for label in ("kite", "owl") for number in range(2)))
+    folder.split(s3_folder=f"s3://{people.place.images}/birds")
+    people.put(*(f"{label}/more-{number}.png" for label in ("echo", "dot") for number in range(8)))
+    done = folder.split()
+    assert tested <= people.said("test").keys()
+    assert done["test"].merged.removed.count == done["train"].merged.removed.count == 0
+
+
+def test_a_dry_run_with_another_share_binds_nobody(folder: Imports, people: People) -> None:
+    tick = datetime.now(UTC).replace(microsecond=0)
+    folder.split(register=False, test_share=0.5, tick=tick)
+    folder.split(test_share=0.25, tick=tick + timedelta(seconds=10))
+    assert len(people.said("test")) == 2
 
 
 def test_a_renamed_test_image_keeps_a_persons_box(folder: Imports, people: People) -> None:
