@@ -15,7 +15,7 @@ from include.custom_labels.ledger import IN_MANIFEST, LedgerSummary
 from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
-from include.object_store.registered_snapshot import nearest_whole_snapshot
+from include.object_store.registered_snapshot import nearest_ledger
 from include.object_store.snapshots import DatasetType
 from include.object_store.tables import write_ledger
 from include.pipelines.manifests import check_faults
@@ -107,8 +107,9 @@ def _content_sides(
     for dataset_type in DATASET_TYPES:
         folder = run.workspace.dataset(request.project, dataset_type)
         # Only earlier ones: a backfill that is repeated sees what it saw the first time.
-        if snapshot := nearest_whole_snapshot(run.s3, folder, run.as_of):
-            for page in snapshot.ledger_pages():
+        if found := nearest_ledger(run.s3, folder, run.as_of):
+            snapshot, pages = found
+            for page in pages:
                 previous.add(_SIDES[dataset_type], str(snapshot.summary.details.get("bucket", bucket)), page)
     rules = SplitRules(
         prefix=request.folder_prefix,
