@@ -7,13 +7,16 @@ first half of a ledger whose second half is damaged. A ledger of 250,000 rows ha
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from typing import BinaryIO, Final
 
 from include.custom_labels.diff import Snapshot
+from include.custom_labels.errors import DocumentError
 from include.custom_labels.ledger import LedgerPage, LedgerRow, ledger_rows
 from include.object_store.documents import damaged, missing
 from include.object_store.session import S3Session
@@ -23,13 +26,15 @@ from include.object_store.snapshots import (
     DatasetFolder,
     SnapshotFolder,
     SnapshotSummary,
-    nearest_snapshot,
+    snapshots_near,
 )
 from include.object_store.streams import object_head, read_json
 from include.object_store.tables import ledger_objects, ledger_of
 from include.object_store.verified_copies import named, verified_copy
 
 _READ_BYTES: Final = 1 << 18
+
+log = logging.getLogger(__name__)
 
 
 def read_registered(
@@ -81,15 +86,42 @@ def whole_snapshot(session: S3Session, dataset: DatasetFolder, snapshot_id: str)
 
 
 def nearest_whole_snapshot(
-    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False, is_registered: bool = False
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, is_registered: bool = False
 ) -> RegisteredSnapshot | None:
-    """What `include.object_store.snapshots.nearest_snapshot` finds, to be read.
+    """The whole snapshot that is as of the latest time before ``as_of``.
 
-    :raises DocumentError: an object of it is missing or damaged
-    :raises AccessError: what else S3 answers
+    :param is_registered: leave out those of runs that registered nothing
+
+    :raises AccessError: what S3 answers
     """
-    summary = nearest_snapshot(session, dataset, as_of, or_later=or_later, is_registered=is_registered)
-    return _opened(session, dataset.snapshot(summary.snapshot_id), summary) if summary else None
+    found = nearest_ledger(session, dataset, as_of, is_registered=is_registered)
+    return found[0] if found else None
+
+
+def nearest_ledger(
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False, is_registered: bool = False
+) -> tuple[RegisteredSnapshot, Iterator[LedgerPage]] | None:
+    """The same and its ledger.
+
+    One that is damaged is passed over: where the base of a registration is damaged, planning it says so, and otherwise
+    a damaged snapshot would be in the way of every later run, and for good.
+
+    :param or_later: take the first one after it where there is none
+    :raises AccessError: what S3 answers
+    """
+    for snapshot_id in snapshots_near(session, dataset, as_of, or_later=or_later):
+        try:
+            snapshot = find_snapshot(session, dataset, snapshot_id)
+            if snapshot is None or (is_registered and not snapshot.summary.details.get("dataset_arn")):
+                continue
+            pages = snapshot.ledger_pages()
+            # Before it gives the first one, the ledger is compared with its digest.
+            first = list(islice(pages, 1))
+        except DocumentError as error:
+            log.warning("A damaged snapshot is passed over: %s", error)
+            continue
+        return snapshot, chain(first, pages)
+    return None
 
 
 def _opened(session: S3Session, folder: SnapshotFolder, summary: SnapshotSummary) -> RegisteredSnapshot:

@@ -54,6 +54,14 @@ def snapshot_id(as_of: datetime, *contents: str) -> str:
     return f"{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
 
 
+def time_of(snapshot_id: str) -> datetime:
+    """The time that a snapshot is as of, in UTC.
+
+    :raises ValueError: it is no id of a snapshot
+    """
+    return datetime.strptime(snapshot_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
 class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
     """``summary.json``.
 
@@ -133,7 +141,7 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def as_of(self) -> datetime:
         """The time that the snapshot is as of, in UTC."""
-        return datetime.strptime(self.snapshot_id.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return time_of(self.snapshot_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,15 +329,11 @@ def summary_sha256(session: S3Session, dataset: DatasetFolder, snapshot_id: str)
     return hashlib.sha256(found[0]).hexdigest()
 
 
-def nearest_snapshot(
-    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False, is_registered: bool = False
-) -> SnapshotSummary | None:
-    """The whole snapshot that is as of the latest time before ``as_of``.
+def snapshots_near(session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False) -> list[str]:
+    """Ids of snapshots, whole or not, that are as of a time before ``as_of``, from the latest one on.
 
-    :param or_later: take the first one after it where there is none
-    :param is_registered: leave out those of runs that registered nothing
-    :raises DocumentError: it is damaged, or of another format
-    :raises AccessError: what else S3 answers
+    :param or_later: then those that are not, from the first one on
+    :raises AccessError: what S3 answers
     """
     earlier: list[str] = []
     later: list[str] = []
@@ -337,11 +341,7 @@ def nearest_snapshot(
     for folder in list_folders(session, dataset.snapshots):
         found = folder[start:].removesuffix("/")
         (earlier if found.partition("-")[0] < name else later).append(found)
-    for candidate in [*reversed(earlier), *(later if or_later else ())]:
-        summary = read_summary(session, dataset, candidate)
-        if summary is not None and (not is_registered or summary.details.get("dataset_arn")):
-            return summary
-    return None
+    return [*reversed(earlier), *(later if or_later else ())]
 
 
 def read_current(session: S3Session, dataset: DatasetFolder) -> tuple[CurrentSnapshot, str] | None:

@@ -17,7 +17,7 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import merge as merge_sorted
@@ -43,6 +43,7 @@ from include.object_store.holders import Holder
 from include.object_store.registered_snapshot import RegisteredSnapshot
 from include.object_store.registration_journal import HeldJournal, Journal, Lease, Replacement
 from include.object_store.session import S3Session
+from include.object_store.snapshot_survey import is_registered
 from include.object_store.snapshots import (
     Base,
     CurrentSnapshot,
@@ -51,6 +52,7 @@ from include.object_store.snapshots import (
     Workspace,
     publish_snapshot,
     summary_sha256,
+    time_of,
     write_current,
 )
 from include.object_store.streams import ObjectWriter, StoredObject, object_head, stored_of
@@ -421,7 +423,7 @@ class BaseRebuild:
         return publish_snapshot(
             self._session,
             self._dataset,
-            as_of=base.summary.as_of if base else self._now(),
+            as_of=self._as_of(base),
             manifest=manifest,
             ledger=ledger,
             images=base.summary.images if base else 0,
@@ -442,6 +444,18 @@ class BaseRebuild:
                 },
             },
         )
+
+    def _as_of(self, base: RegisteredSnapshot | None) -> datetime:
+        """The time that was registered last, as far as it is known, so that no run goes back behind it."""
+        if self._survey.current is not None:
+            return self._survey.current.as_of
+        times = [base.summary.as_of] if base else []
+        for found in self._survey.after(base):
+            snapshot = found.read()
+            if snapshot is None or is_registered(snapshot.summary):
+                with suppress(ValueError):
+                    times.append(time_of(found.snapshot_id))
+        return max(times, default=self._now())
 
     def _live_on(self) -> None:
         """Keep the lease while something takes long."""

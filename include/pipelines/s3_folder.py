@@ -12,7 +12,7 @@ from include.custom_labels.ledger import LedgerPage
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.versions import ObjectsAsOf
 from include.object_store.listing import list_objects as list_present
-from include.object_store.registered_snapshot import nearest_whole_snapshot
+from include.object_store.registered_snapshot import nearest_ledger
 from include.object_store.tables import read_pages, write_pages_as_of
 from include.object_store.version_listing import versioning_of
 from include.pipelines.past_folder import LaterObjects, OldVersions, list_past, located
@@ -94,8 +94,8 @@ def assign_labels(run: dict[str, Any], listed: dict[str, Any]) -> list[dict[str,
 def _last_ledger(run: ImportRun) -> Iterator[LedgerPage]:
     """The ledger of the nearest snapshot; of a split import, that of the training dataset has every object."""
     dataset = run.workspace.dataset(run.request.project, "test" if run.request.dataset_type == "test" else "train")
-    snapshot = nearest_whole_snapshot(run.s3, dataset, run.as_of, or_later=True)
-    return snapshot.ledger_pages() if snapshot is not None else iter(())
+    found = nearest_ledger(run.s3, dataset, run.as_of, or_later=True)
+    return found[1] if found is not None else iter(())
 
 
 def _request(run: ImportRun) -> S3FolderRequest:

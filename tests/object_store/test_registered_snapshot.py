@@ -19,6 +19,7 @@ from include.object_store.folder_manifest import write_manifest
 from include.object_store.registered_snapshot import (
     RegisteredSnapshot,
     find_snapshot,
+    nearest_ledger,
     nearest_whole_snapshot,
     read_registered,
 )
@@ -194,12 +195,27 @@ def test_a_manifest_that_is_gone_or_cut_off_is_noticed_before_anything_is_read(
 def test_the_nearest_snapshot(session: S3Session, stub: Stub, current: CurrentSnapshot) -> None:
     stub.keys = sorted(stub.objects)
     assert nearest_whole_snapshot(session, DATASET, NOW) is None
-    found = nearest_whole_snapshot(session, DATASET, NOW + timedelta(days=1))
+    found = nearest_ledger(session, DATASET, NOW, or_later=True)
+    assert found is not None
+    assert [key for page in found[1] for key in page.objects.keys] == KEYS
+    found = nearest_ledger(session, DATASET, NOW + timedelta(days=1))
+    assert found is not None
+    assert found[0].summary.snapshot_id == current.snapshot_id
+
+
+@pytest.mark.parametrize("name", ["summary", "manifest", "ledger"])
+def test_the_nearest_snapshot_is_a_whole_one(
+    session: S3Session, stub: Stub, current: CurrentSnapshot, name: str
+) -> None:
+    later = DATASET.snapshot("20261123T200000Z-00000000")
+    for part, uri in places(current).items():
+        data = stub.objects[uri.key].data.replace(current.snapshot_id.encode(), b"20261123T200000Z-00000000")
+        target = {"summary": later.summary, "manifest": later.manifest, "ledger": later.ledger}[part]
+        put_bytes(session, target, b"" if part == name else data)
+    stub.keys = sorted(stub.objects)
+    found = nearest_whole_snapshot(session, DATASET, NOW + timedelta(days=2))
     assert found is not None
     assert found.summary.snapshot_id == current.snapshot_id
-    put_bytes(session, places(current)["ledger"], b"")
-    with pytest.raises(DocumentError, match="DOCUMENT_DAMAGED"):
-        found.verify()
 
 
 EXPORT = Replacement(dataset_arn="arn", entries=str(DATASET.export("run-1")), count=2)

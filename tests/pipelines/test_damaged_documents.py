@@ -167,7 +167,7 @@ def test_what_is_found_and_done_is_said(registered: RegisteredDataset) -> None:
     summary = read_summary(registered.session, registered.dataset, found[0].snapshot_id)
     assert summary is not None
     assert summary.details["rebuilt"]["from"] == registered.snapshots[0]
-    assert summary.as_of == datetime(2026, 11, 1, 20, tzinfo=UTC)
+    assert summary.as_of == datetime(2026, 11, 2, 20, tzinfo=UTC), "no run goes back behind what was registered"
     # The entries as they were are kept, and the work that only the export had.
     entries = read_bytes(registered.session, registered.dataset.snapshot(found[0].snapshot_id).entries)
     assert entries is not None
