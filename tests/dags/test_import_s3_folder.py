@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -149,12 +148,12 @@ def test_a_failed_access_check_leaves_nothing_behind(place: Place, run_dag: RunD
 
 
 def test_build_only_leaves_rekognition_alone(alexa_devices: Place, run_dag: RunDag, return_value: ReturnValue) -> None:
-    # Not over yet, as far as clocks agree.
-    as_of = datetime.now(UTC) + timedelta(seconds=30)
-    run = run_dag("import_s3_folder", alexa_devices.conf(register=False, as_of=as_of.isoformat()))
+    as_of = end_of_second()
+    conf = alexa_devices.conf(register=False, as_of=as_of.isoformat(), unversioned="accept")
+    run = run_dag("import_s3_folder", conf)
     assert run.state == "success"
     summary = return_value(run, "train.summarize")
-    assert summary["as_of"] == as_of.replace(microsecond=0).isoformat()
+    assert summary["as_of"] == as_of.isoformat()
     assert summary["states"] == {"labelled": 6, "skipped": 2, "unlabelled": 1}
     assert alexa_devices.dataset_arn() is None
     assert not [key for key in alexa_devices.workspace_keys() if key.endswith("current.json")]
