@@ -16,6 +16,7 @@ from include.object_store.registration_journal import (
     HeldJournal,
     Holder,
     Journal,
+    Registration,
     Replacement,
     read_journal,
 )
@@ -49,11 +50,17 @@ def test_the_life_of_a_registration(session: S3Session, dataset: DatasetFolder) 
     assert read_journal(session, dataset) == Journal()
     held = take(session, dataset, ONE)
     replacement = Replacement(dataset_arn="arn", entries="s3://example-workspace/e.manifest", count=3)
-    held.write(sent="s3://example-workspace/a.parquet", replacement=replacement)
+    registration = Registration(holder=ONE, plan="s3://example-workspace/plan.json", step="delete", dataset_arn="arn")
+    held.write(sent="s3://example-workspace/a.parquet", replacement=replacement, registration=registration)
     resumed = HeldJournal.resume(session, dataset, ONE)
     assert resumed.journal.replacement == replacement
     assert resumed.journal.sent == "s3://example-workspace/a.parquet"
-    resumed.commit()
+    assert resumed.journal.registration == registration
+    resumed.release()
+    # What is not done stays for the next run.
+    left = read_journal(session, dataset)
+    assert (left.lease, left.registration, left.replacement) == (None, registration, replacement)
+    take(session, dataset, TWO).commit()
     assert read_journal(session, dataset) == Journal()
 
 
@@ -139,3 +146,12 @@ def test_a_short_lease_is_renewed_and_released(session: S3Session, dataset: Data
     with pytest.raises(DatasetConflictError, match="DATASET_LEASED"):
         take(session, dataset, TWO, now=NOW)
     take(session, dataset, TWO, now=NOW + short)
+
+
+def test_runs_of_the_same_name_in_two_airflows_are_two_holders(session: S3Session, dataset: DatasetFolder) -> None:
+    here, there = Holder("refresh", "manual", "one Airflow"), Holder("refresh", "manual", "another")
+    take(session, dataset, here)
+    with pytest.raises(DatasetConflictError, match="DATASET_LEASED"):
+        take(session, dataset, there)
+    with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
+        HeldJournal.resume(session, dataset, there)
