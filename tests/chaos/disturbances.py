@@ -243,8 +243,9 @@ def clear(history: History, rng: random.Random) -> None:
     past: Past = rng.choice(history.past[-6:])
     task = rng.choice(CLEARED)
     history.tally.add("clears")
-    may_change = task == PLANNING or not past.is_green
     current = View(history.place).current
+    is_newest = past.command.run_id == current.get("run", {}).get("run_id")
+    may_change = task == PLANNING or not past.is_green or is_newest
     with history.begun_again(past, cleared_from=task) as running:
         history.say(f"run {past.command.run_id} is cleared from {task}")
         history.finish(running)

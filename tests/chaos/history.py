@@ -411,7 +411,8 @@ class History:
             promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
             self._check_announced(actual, is_alone=running.meanwhile is None)
             for other in self.under_way:
-                other.overtaken_at = view.current["registered_at"] if other is not running else other.overtaken_at
+                if other is not running and PLANNING in self.xcoms(other):
+                    other.overtaken_at = view.current["registered_at"]
         else:
             self._check_unfinished(running, expected, actual, view.export, may_change=may_change)
             if may_change:
