@@ -67,6 +67,10 @@ test: $(READY) $(WEB)/dist/index.html ## run every test; ARGS are pytest's, and 
 	@$(if $(ARGS),,$(NPM) run --silent test)
 	@$(RUN)/pytest $(ARGS)
 
+.PHONY: pictures
+pictures: $(READY) $(WEB)/dist/index.html ## take the pictures in docs/images again, with the end-to-end tests
+	@PICTURES="$(CURDIR)/docs/images" $(RUN)/pytest tests/e2e $(ARGS)
+
 .PHONY: test-compose
 test-compose: $(READY) ## bring docker-compose.yaml up with a Docker engine, and import
 	@$(RUN)/pytest -m docker tests/deploy $(ARGS)

@@ -33,6 +33,7 @@ pytest_plugins = [
     "tests.fixtures.airflow_database",
     "tests.fixtures.browser",
     "tests.fixtures.local_aws",
+    "tests.fixtures.pictures",
     "tests.fixtures.places",
     "tests.fixtures.service_models",
 ]

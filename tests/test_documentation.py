@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.fixtures.debian_packages import PACKAGE_OF_COMMAND
+from tests.fixtures.pictures import is_blank
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text()
@@ -161,6 +162,23 @@ def test_local_links_and_named_files_exist(page: str) -> None:
     assert {name for name in named if not (PROJECT / name).exists()} == set()
 
 
+PICTURES = sorted((PROJECT / "docs" / "images").glob("*.png"))
+
+
+def test_no_picture_is_blank() -> None:
+    assert [picture.name for picture in PICTURES if is_blank(picture.read_bytes())] == []
+
+
+def test_every_picture_is_shown_and_taken_by_an_end_to_end_test() -> None:
+    """`make pictures` takes them again, and none in another way: only what takes them refuses blank ones."""
+    names = {picture.stem for picture in PICTURES}
+    pages = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]
+    assert {name for page in pages for name in re.findall(r"images/([\w-]+)\.png", page.read_text())} == names
+    tests = {path: path.read_text() for path in sources("tests")}
+    assert {name for text in tests.values() for name in re.findall(r'pictures\.take\("([\w-]+)"', text)} == names
+    assert [path.name for path, text in tests.items() if ".screen" + "shot(" in text] == ["pictures.py"]
+
+
 def test_every_requirement_says_why_it_is_there() -> None:
     for name in ("requirements.in", "requirements-dev.in"):
         for line in (PROJECT / name).read_text().splitlines():
@@ -199,8 +217,7 @@ def test_imports_keep_their_direction() -> None:
 def test_the_import_rule_catches_an_upward_import(tmp_path: Path) -> None:
     """The contracts are not vacuous: a domain module that imports Airflow breaks one."""
     for name in ("include", "dags", "plugins", "demo", "bench"):
-        ignored = shutil.ignore_patterns("__pycache__", "results", "web")
-        shutil.copytree(PROJECT / name, tmp_path / name, ignore=ignored)
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "results", "web"))
     (tmp_path / "pyproject.toml").write_text((PROJECT / "pyproject.toml").read_text())
     (tmp_path / "include" / "custom_labels" / "upward.py").write_text("from include.pipelines import requests\n")
     done = subprocess.run(

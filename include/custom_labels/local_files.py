@@ -19,6 +19,7 @@ from include.custom_labels.file_names import skip_reason
 from include.custom_labels.image_headers import ImageHeader, NotAnImage, read_header
 from include.custom_labels.images import image_fault
 from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, LedgerRow, State, ledger_rows
+from include.custom_labels.manifest import submission_line
 from include.custom_labels.objects import ObjectPage
 from include.custom_labels.reasons import Reason
 
@@ -223,7 +224,11 @@ def carried_page(page: LedgerPage) -> Iterator[LedgerRow]:
         # An entry with an error is still an entry: left out, it would count as removed.
         if row.state in IN_MANIFEST or row.reason is Reason.ENTRY_ERROR:
             kept = State.UNLABELLED if row.label is None else State.LABELLED
-            yield row._replace(state=kept, reason=Reason.IN_LAST_SNAPSHOT, detail="")
+            entry = row.entry
+            if entry is not None and not entry.endswith(b"\n"):
+                # A person's, as Rekognition listed it; it becomes a line of a manifest.
+                entry = submission_line(entry)
+            yield row._replace(state=kept, reason=Reason.IN_LAST_SNAPSHOT, detail="", entry=entry)
 
 
 def merge_rows(new: Iterable[LedgerRow], carried: Iterable[LedgerRow]) -> Iterator[LedgerRow]:

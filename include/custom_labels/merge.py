@@ -131,9 +131,13 @@ class PendingDigest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherImport:
-    """An image that another import has brought to the same dataset."""
+    """An image that another import has brought to the same dataset.
+
+    :ivar sent: digest of what that import has last sent for it
+    """
 
     identity: str
+    sent: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +233,7 @@ class _Image:
     theirs: list[TheirEntry] = field(default_factory=list)
     base: BaseImage | None = None
     sent: set[bytes] = field(default_factory=set)
-    is_of_others: bool = False
+    sent_by_others: set[bytes] = field(default_factory=set)
 
     def add(self, version: Version) -> None:
         match version:
@@ -244,13 +248,13 @@ class _Image:
             case PendingDigest():
                 self.sent.add(version.content)
             case OtherImport():
-                self.is_of_others = True
+                self.sent_by_others.add(version.sent)
 
     def merged(self, policy: MergePolicy) -> Iterator[MergedImage]:
         if self.ours is None:
             yield from self._gone(policy)
         elif self.ours.line is None:
-            yield from self._withheld()
+            yield from self._withheld(policy)
         else:
             yield from self._there(self.ours, self.ours.line, policy)
 
@@ -278,46 +282,75 @@ class _Image:
     def _there(self, image: OurImage, line: bytes, policy: MergePolicy) -> Iterator[MergedImage]:
         source_ref, ours = read_entry(line)
         found, elsewhere = self._places(source_ref)
-        # Without an entry at its place, the work that was done elsewhere or is remembered is about this image.
-        works = [entry.line for entry in elsewhere]
-        if (remembered := self._remembered()) is not None:
-            works.append(remembered)
-        taken = found.line if found else next((each for each in works if self._is_edit(each, ours)), None)
-        yield self._with(image, line, source_ref, ours, taken, found, policy)
+        there = self._with(image, line, source_ref, ours, self._taken(found, elsewhere, ours), found, policy)
+        told = [there]
         for entry in elsewhere:
-            yield from self._left(entry, source_ref, is_taken=entry.line is taken, policy=policy)
+            told += self._left(entry, told, policy, place=source_ref)
+        yield from told
+
+    def _taken(self, found: TheirEntry | None, elsewhere: list[TheirEntry], ours: Entry) -> bytes | None:
+        """What counts as the image's entry: the one at its place, or work that was done before it was there."""
+        is_aside = self.base is not None and self.base.is_aside
+        earlier = [entry.line for entry in elsewhere if found is None or self._is_moved(entry)]
+        if (remembered := self._remembered()) is not None and (found is None or is_aside):
+            earlier.append(remembered)
+        if found is not None and self._is_edit(found.line, ours):
+            return found.line
+        return next((each for each in earlier if self._is_edit(each, ours)), found.line if found else None)
+
+    def _is_moved(self, entry: TheirEntry) -> bool:
+        return identity(read_entry(entry.line)[0]) != self.identity
 
     def _places(self, source_ref: str) -> tuple[TheirEntry | None, list[TheirEntry]]:
-        """The entry at the image's place, and those at its earlier ones."""
+        """The entry at a place of the image, and those at its other ones."""
         elsewhere = [entry for entry in self.theirs if read_entry(entry.line)[0] != source_ref]
         return next((entry for entry in self.theirs if entry not in elsewhere), None), elsewhere
 
-    def _left(self, entry: TheirEntry, place: str, *, is_taken: bool, policy: MergePolicy) -> Iterator[MergedImage]:
-        """An entry at a place where the image was before."""
+    def _left(
+        self,
+        entry: TheirEntry,
+        told: Sequence[MergedImage],
+        policy: MergePolicy,
+        *,
+        place: str = "",
+        is_withheld: bool = False,
+    ) -> Iterator[MergedImage]:
+        """An entry at a place where the image was before.
+
+        :param told: what becomes of the image itself, and of other such entries
+        :param place: where it is now; empty where it is gone
+        """
         source_ref, theirs = read_entry(entry.line)
         before = identity(source_ref)
-        is_moved = before != self.identity
-        work = entry.line if self._is_work(theirs) and not is_taken else None
-        if not entry.is_present and work is None:
+        is_moved = self._is_moved(entry)
+        is_told_of = any(each.identity == before for each in told)
+        is_said = any(
+            theirs.content == read_entry(line)[1].content
+            for each in told
+            for line in (each.line, each.work)
+            if line is not None
+        )
+        work = entry.line if self._is_work(theirs) and not is_said else None
+        if not entry.is_present and work is None and not (is_moved and self.sent_by_others):
             return
-        if is_moved and self.is_of_others:
+        if is_moved and self.sent_by_others:
             outcome, keep = Outcome.OTHER, True
-        elif is_moved and policy.removals == "hold" and entry.is_present:
-            outcome, keep = Outcome.HELD, True
-        elif policy.removals == "hold" and entry.is_present:
-            outcome, keep = Outcome.STALE, True
+        elif (is_withheld or policy.removals == "hold") and entry.is_present:
+            outcome, keep = (Outcome.STALE if is_told_of else Outcome.HELD), True
         else:
             outcome, keep = (Outcome.STALE if work is None else Outcome.REMOVED), False
         yield MergedImage(
-            identity=before if is_moved else self.identity,
+            # A ledger has one row for a key: other work at another place of one image is told there.
+            identity=source_ref if is_told_of and outcome is Outcome.REMOVED else before,
             source_ref=source_ref,
             outcome=outcome,
             line=entry.line if keep else None,
             before=entry.line if entry.is_present else None,
+            is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs) if is_moved else None,
-            work=work,
-            detail=f"the image is at {place} now",
+            work=work if outcome is not Outcome.OTHER else None,
+            detail=f"the image is at {place} now" if place else "",
             etag=self.base.etag if self.base else "",
             size_bytes=self.base.size_bytes if self.base else 0,
         )
@@ -341,7 +374,10 @@ class _Image:
         if same and (not theirs.errors or _is_faulty(line)):
             # Sending a line again with the errors that it has by itself repairs nothing.
             return self._our(image, line, source_ref, ours, Outcome.SAME, before=before, theirs=theirs)
-        if (same or not self._is_work(theirs)) and not image.is_carried:
+        if same or not self._is_work(theirs):
+            if image.is_carried:
+                entry = _at(taken, source_ref)
+                return self._our(image, entry, source_ref, theirs, Outcome.SAME, before=before, theirs=theirs)
             return self._our(image, line, source_ref, ours, Outcome.CHANGED, before=before)
         if policy.human_edits == "overwrite" and not image.is_carried:
             detail = f"the dataset had {describe(taken)}"
@@ -355,7 +391,7 @@ class _Image:
                 identity=self.identity,
                 source_ref=source_ref,
                 outcome=Outcome.MISFIT,
-                line=taken if keep else None,
+                line=before if keep else None,
                 before=before,
                 is_labelled=keep,
                 sent=self._sent_before(theirs),
@@ -372,7 +408,7 @@ class _Image:
             outcome=Outcome.KEPT,
             line=_at(taken, source_ref),
             before=before,
-            is_sent=before is None,
+            is_sent=before is None or found is None or taken is not found.line,
             is_labelled=theirs.is_labelled,
             sent=self._sent_before(theirs),
             work=_at(taken, source_ref),
@@ -436,28 +472,47 @@ class _Image:
 
     # The source has no line for the image.
 
-    def _withheld(self) -> Iterator[MergedImage]:
+    def _withheld(self, policy: MergePolicy) -> Iterator[MergedImage]:
         """The image is there, and nothing can be sent for it: what the dataset has stays."""
-        if not self.theirs and (remembered := self._remembered()) is not None:
-            yield self._memory(remembered, Outcome.WITHHELD)
-        for entry in self.theirs:
-            yield self._entry(entry, Outcome.WITHHELD, keep=True, detail="the dataset's entry stays as it is")
+        detail = "the dataset's entry stays as it is"
+        yield from self._without_line(Outcome.WITHHELD, policy, keep=True, detail=detail)
 
     def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
-        if not self.theirs and (remembered := self._remembered()) is not None:
-            yield self._memory(remembered, Outcome.ASIDE)
-        for entry in self.theirs:
-            if not self._may_remove():
+        if self.theirs and not self._may_remove():
+            for entry in self.theirs:
                 yield self._entry(entry, Outcome.OTHER, keep=True)
-            elif policy.removals == "hold" and entry.is_present:
-                yield self._entry(entry, Outcome.HELD, keep=True)
-            else:
-                yield self._entry(entry, Outcome.REMOVED, keep=False)
+        else:
+            keep = policy.removals == "hold" and any(entry.is_present for entry in self.theirs)
+            yield from self._without_line(Outcome.HELD if keep else Outcome.REMOVED, policy, keep=keep)
+
+    def _without_line(
+        self, outcome: Outcome, policy: MergePolicy, *, keep: bool, detail: str = ""
+    ) -> Iterator[MergedImage]:
+        is_withheld = outcome is Outcome.WITHHELD
+        own = [entry for entry in self.theirs if identity(read_entry(entry.line)[0]) == self.identity]
+        # The row of the image itself has the work on it, so that it comes back with the image.
+        first = min(own, key=self._precedence, default=None)
+        told: list[MergedImage] = []
+        if first is not None:
+            told.append(self._entry(first, outcome, keep=keep, detail=detail))
+        elif not self.theirs and (remembered := self._remembered()) is not None:
+            told.append(self._memory(remembered, Outcome.WITHHELD if is_withheld else Outcome.ASIDE))
+        for entry in self.theirs:
+            if entry is not first:
+                place = self.identity if is_withheld else ""
+                # Without an entry of its own, what the image had where it was is all that there is of it.
+                stays = is_withheld and (first is None or not self._is_moved(entry))
+                told += self._left(entry, told, policy, place=place, is_withheld=stays)
+        yield from told
+
+    def _precedence(self, entry: TheirEntry) -> tuple[bool, bool]:
+        source_ref, theirs = read_entry(entry.line)
+        return not self._is_work(theirs), source_ref != self.identity
 
     def _may_remove(self) -> bool:
         """An import removes only what it brought, and what no other import has brought as well."""
         was_brought = bool(self.sent) or (self.base is not None and self.base.was_at_source)
-        return was_brought and not self.is_of_others
+        return was_brought and not self.sent_by_others
 
     def _memory(self, work: bytes, outcome: Outcome) -> MergedImage:
         """Work that is remembered, and of which the dataset holds nothing."""

@@ -53,8 +53,8 @@ _FOLLOWS: Final = {
     Outcome.KEPT: "",
     Outcome.MISFIT: "",
 }
-# The source says by these that the image is not there; images at fault for other reasons are.
-_GONE: Final = frozenset({Reason.IMAGE_NOT_FOUND})
+# Images at fault for other reasons are at the source. Of a repeated image, its first row tells.
+_NO_IMAGE: Final = frozenset({Reason.IMAGE_NOT_FOUND, Reason.REPEATED_IMAGE})
 
 
 class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,8 +121,8 @@ def is_withheld(row: LedgerRow) -> bool:
     """
     if row.reason is Reason.IN_TRAIN_LEDGER:
         # The state and reason are in the ledger of the train dataset, and in the detail of this one.
-        return row.detail.startswith(tuple(AT_FAULT)) and not any(reason in row.detail for reason in _GONE)
-    return row.state in AT_FAULT and row.reason not in _GONE
+        return row.detail.startswith(tuple(AT_FAULT)) and not any(reason in row.detail for reason in _NO_IMAGE)
+    return row.state in AT_FAULT and row.reason not in _NO_IMAGE
 
 
 def aside_of_row(row: LedgerRow) -> bytes | None:

@@ -206,7 +206,8 @@ def _lists_buckets(settings: Settings) -> bool:
 
 
 def _listener(host: str, port: int, variable: str) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With its protocol named, asyncio turns off Nagle's algorithm, which makes each answer 40 ms late.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -85,17 +85,21 @@ def whole_snapshot(session: S3Session, dataset: DatasetFolder, snapshot_id: str)
     return found
 
 
-def nearest_whole_snapshot(session: S3Session, dataset: DatasetFolder, as_of: datetime) -> RegisteredSnapshot | None:
+def nearest_whole_snapshot(
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, is_registered: bool = False
+) -> RegisteredSnapshot | None:
     """The whole snapshot that is as of the latest time before ``as_of``.
+
+    :param is_registered: leave out those of runs that registered nothing
 
     :raises AccessError: what S3 answers
     """
-    found = nearest_ledger(session, dataset, as_of)
+    found = nearest_ledger(session, dataset, as_of, is_registered=is_registered)
     return found[0] if found else None
 
 
 def nearest_ledger(
-    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False
+    session: S3Session, dataset: DatasetFolder, as_of: datetime, *, or_later: bool = False, is_registered: bool = False
 ) -> tuple[RegisteredSnapshot, Iterator[LedgerPage]] | None:
     """The same and its ledger.
 
@@ -108,7 +112,7 @@ def nearest_ledger(
     for snapshot_id in snapshots_near(session, dataset, as_of, or_later=or_later):
         try:
             snapshot = find_snapshot(session, dataset, snapshot_id)
-            if snapshot is None:
+            if snapshot is None or (is_registered and not snapshot.summary.details.get("dataset_arn")):
                 continue
             pages = snapshot.ledger_pages()
             # Before it gives the first one, the ledger is compared with its digest.

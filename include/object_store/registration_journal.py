@@ -66,6 +66,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
         needs it to be the last
     :ivar sent_bytes: how much of the changes was sent, and applied
     :ivar sending_bytes: the same once the batch that is being sent was applied; 0 between batches
+    :ivar is_accepted: whether the service is known to have accepted that batch
     :ivar is_created: whether this run has created the dataset
     :ivar failure: why the creation failed, while the dataset is restored, as an event of the error
     :ivar restored_arn: of the dataset that is created again from the export
@@ -78,6 +79,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     dataset_updated_at: str = ""
     sent_bytes: int = 0
     sending_bytes: int = 0
+    is_accepted: bool = False
     is_created: bool = False
     failure: dict[str, Any] | None = None
     restored_arn: str = ""

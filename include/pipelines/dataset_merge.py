@@ -354,6 +354,8 @@ def base_rows(base: RegisteredSnapshot | None) -> Iterator[tuple[str, LedgerRow]
         return
     bucket = str(base.summary.details.get("bucket", ""))
     for row in base.ledger_rows():
+        if row.reason is Reason.REPEATED_IMAGE:
+            continue
         if was_at_source(row) or row.entry is not None or row.sent is not None:
             yield f"s3://{bucket}/{row.key}", row
 
@@ -391,7 +393,7 @@ def other_imports(run: ImportRun, current: CurrentSnapshot | None, origin: str) 
 def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
     for name, row in base_rows(base):
         if row.sent is not None and row.state is not State.REMOVED:
-            yield OtherImport(identity=name)
+            yield OtherImport(identity=name, sent=row.sent)
 
 
 def pending_digests(run: ImportRun, journal: Journal) -> Iterator[PendingDigest]:

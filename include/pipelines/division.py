@@ -15,14 +15,14 @@ from include.custom_labels.ledger import IN_MANIFEST, LedgerSummary
 from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
-from include.object_store.registered_snapshot import nearest_ledger
+from include.object_store.registered_snapshot import RegisteredSnapshot, nearest_whole_snapshot
 from include.object_store.snapshots import DatasetType
 from include.object_store.tables import write_ledger
 from include.pipelines.manifests import check_faults
 from include.pipelines.requests import SplitRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.shards import pages_of
-from include.pipelines.side_changes import run_of_type, write_arriving_work
+from include.pipelines.side_changes import registered_base, run_of_type, write_arriving_work
 from include.pipelines.steps import step
 from include.rekognition.errors import translated_errors
 
@@ -68,9 +68,8 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
             pages = ledger_of(side, pages_of(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
             shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
-            shard |= {"findings": _findings(report)}
             work = write_arriving_work(import_run, dataset_type, shard) if request.register else ""
-            divided[dataset_type] = [shard | {"arriving_work": work}]
+            divided[dataset_type] = [shard | {"arriving_work": work, "findings": _findings(report)}]
         log.info("The %s dataset gets %s images.", dataset_type, f"{sides.count(side):,}")
     return divided
 
@@ -105,11 +104,8 @@ def _content_sides(
 ) -> tuple[bytes, dict[str, Any]]:
     previous = PreviousSides()
     for dataset_type in DATASET_TYPES:
-        folder = run.workspace.dataset(request.project, dataset_type)
-        # Only earlier ones: a backfill that is repeated sees what it saw the first time.
-        if found := nearest_ledger(run.s3, folder, run.as_of):
-            snapshot, pages = found
-            for page in pages:
+        if snapshot := _snapshot_before(run_of_type(run, dataset_type)):
+            for page in snapshot.ledger_pages():
                 previous.add(_SIDES[dataset_type], str(snapshot.summary.details.get("bucket", bucket)), page)
     rules = SplitRules(
         prefix=request.folder_prefix,
@@ -127,6 +123,18 @@ def _content_sides(
     if split.report.leakage.units:
         log.warning("%s sets of images that belong together are on both sides.", split.report.leakage.units)
     return split.sides, report
+
+
+def _snapshot_before(run: ImportRun) -> RegisteredSnapshot | None:
+    """The snapshot that says on which side images were before: of the same import, as it was last registered.
+
+    A run of a time before that sees only earlier ones: a backfill that is repeated sees what it saw the first time.
+    What a dry run has split binds no run that registers.
+    """
+    base = registered_base(run)
+    if base is not None and base.summary.as_of <= run.as_of:
+        return base
+    return nearest_whole_snapshot(run.s3, run.dataset, run.as_of, is_registered=run.request.register)
 
 
 def _service_sides(run: ImportRun, bucket: str, shards: list[dict[str, Any]]) -> bytes:

@@ -55,6 +55,7 @@ from include.pipelines.waiting import WAITER_OF_STATUS, WaitingError
 from include.rekognition.errors import (
     RekognitionDatasetError,
     RekognitionResourceExistsError,
+    RekognitionResourceInUseError,
     RekognitionResourceNotFoundError,
     status_error,
     translated_errors,
@@ -122,12 +123,27 @@ class RegistrationWork:
         """Take one step; where a dataset was deleted and cannot be created, restore it."""
         try:
             _STEPS[registration.step](self, registration)
+        except RekognitionResourceInUseError as error:
+            raise self._in_use(error) from error
         except RekognitionDatasetError as error:
             is_between = registration.step in ("create_project", "create") and self._plan.action == "replace"
             if not is_between or isinstance(error, TEMPORARY_ERRORS):
                 raise
             log.warning("The replacement cannot be created: %s", error)
             self._write(self._registration or registration, step="restore", failure=error.to_event())
+
+    def _in_use(self, error: RekognitionResourceInUseError) -> WaitingError:
+        """What to wait for: a request of ours, whose answer was lost, or somebody else's; looking again tells."""
+        dataset = self._find()
+        if dataset is not None and dataset["Status"] in WAITER_OF_STATUS:
+            return busy(self._run, dataset["DatasetArn"], dataset["Status"])
+        return WaitingError(
+            DatasetConflictError(
+                "DATASET_BUSY",
+                f"The {self._run.request.dataset_type} dataset of {self._run.request.project} is in use: {error}",
+                "Wait until no one works on it, then run again.",
+            )
+        )
 
     # The journal.
 
@@ -456,16 +472,20 @@ class RegistrationWork:
         arn = registration.dataset_arn
         description = self._describe(arn)
         if description["Status"].endswith("_IN_PROGRESS"):
-            if registration.sending_bytes:
+            if registration.is_accepted:
                 raise WaitingError(waiter=WAITER_OF_STATUS[description["Status"]], resource=arn)
             raise busy(self._run, arn, description["Status"])
         if registration.sending_bytes and updated_at(description) != registration.dataset_updated_at:
+            if not registration.is_accepted:
+                # Whose update that was, nobody can tell: the entries say whether the batch is among them.
+                self._plan_again(registration)
             if description["Status"] == "UPDATE_FAILED":
                 raise status_error(description, resource=arn)
             self._write(
                 registration,
                 sent_bytes=registration.sending_bytes,
                 sending_bytes=0,
+                is_accepted=False,
                 dataset_updated_at=updated_at(description),
             )
             return
@@ -481,6 +501,7 @@ class RegistrationWork:
             raise lease_lost(self._run)
         self._fence(begun)
         self._run.rekognition.update_dataset_entries(arn, body)
+        self._write(begun, is_accepted=True)
         log.info("Sent %s of %s bytes.", f"{end:,}", f"{self._plan.batch_ends[-1]:,}")
         raise WaitingError(waiter="dataset_updated", resource=arn)
 

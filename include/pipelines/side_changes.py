@@ -52,7 +52,7 @@ def write_arriving_work(run: ImportRun, dataset_type: DatasetType, divided: Mapp
     :param divided: bucket and ledger of this dataset
     """
     theirs = run_of_type(run, _OTHER[dataset_type])
-    there = _base(theirs)
+    there = registered_base(theirs)
     if there is None:
         return ""
     arrivals = _arrivals(run_of_type(run, dataset_type), divided, there)
@@ -65,14 +65,15 @@ def write_arriving_work(run: ImportRun, dataset_type: DatasetType, divided: Mapp
     return str(uri)
 
 
-def _base(run: ImportRun) -> RegisteredSnapshot | None:
+def registered_base(run: ImportRun) -> RegisteredSnapshot | None:
+    """The snapshot that the same import of the dataset was last registered from; None where it never was."""
     found = read_current(run.s3, run.dataset)
     return base_of(run, found[0], origin_of(run, None)) if found else None
 
 
 def _arrivals(run: ImportRun, divided: Mapping[str, Any], there: RegisteredSnapshot) -> dict[str, str]:
     """Images that are new here and that the other dataset knows: their identity now by that there."""
-    here = {name for name, row in base_rows(_base(run)) if was_at_source(row)}
+    here = {name for name, row in base_rows(registered_base(run)) if was_at_source(row)}
     new = [place for place in our_places(run, divided) if place[0] not in here]
     names = {name for name, _, _ in new}
     known = list(places(base_rows(there)))

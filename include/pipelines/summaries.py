@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from airflow.sdk import get_current_context
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +17,8 @@ from include.custom_labels.ledger import AT_FAULT, State
 from include.custom_labels.visible_text import visible
 from include.pipelines.access import AccessRow
 from include.pipelines.publication import acknowledge
+from include.pipelines.registration import Plan
+from include.pipelines.reporting import departures_of
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import seconds_of, step
 
@@ -51,6 +54,7 @@ def summarize(
         "states": reconciled["states"],
         "problems": [row for row in reconciled["reasons"] if row["state"] in AT_FAULT],
         "findings": validated["totals"],
+        "departures": msgspec.to_builtins(departures_of(msgspec.convert(reconciled["plan"], Plan))),
         # What publishing it knew, and what has ended since.
         "timings": published["timings"] | seconds_of(sorted(get_current_context()["task"].upstream_task_ids)),
     }

@@ -163,7 +163,7 @@ class Stage:
             self.aws.clear_faults()
         return None
 
-    def shorten(self, failure: Failure, patience_s: float = 120) -> Failure:
+    def shorten(self, failure: Failure, patience_s: float = 90) -> Failure:
         """The same failure by fewer steps, as far as can be found in time."""
         give_up = time.monotonic() + patience_s
         best = failure

@@ -56,6 +56,7 @@ class Running:
     :ivar ended: what the crew said of its end
     :ivar meanwhile: what happens when a trap holds a request
     :ivar held: the request
+    :ivar overtaken_at: when another run registered the dataset while this one was under way, as `current.json` says
     """
 
     asked: Import
@@ -67,8 +68,10 @@ class Running:
     ended: dict[str, Any] | None = None
     saves: list[PendingSave] = field(default_factory=list)
     held: Asked | None = None
+    overtaken_at: str = ""
     arn_before: str = ""
     registered_before: str = ""
+    edits_before: int = 0
 
     @property
     def is_green(self) -> bool:
@@ -211,6 +214,7 @@ class History:
                 job,
                 meanwhile,
                 arn_before=view.arn,
+                edits_before=self.truth.edits,
                 registered_before=view.current.get("registered_at", ""),
             )
             self.under_way.append(running)
@@ -391,6 +395,11 @@ class History:
             self._check_superseded(running, view.current)
             promises.ledger_partitions_the_listing(view.ledger(running.ended["snapshot_id"]), asked, source)
             may_change = may_change and asked.register and running.ended["action"] != "superseded"
+            if running.ended["action"] == "unchanged" and running.overtaken_at:
+                # It found everything as it was before the other run, and has nothing to say of what that one did.
+                may_change = False
+                if view.current["registered_at"] != running.overtaken_at:
+                    raise BrokenPromiseError("an overtaken run changes nothing", f"{running.run_id} is registered")
         if running.is_green and running.ended is not None and may_change and not is_deleted:
             if source.is_refused:
                 raise BrokenPromiseError("a run without usable images fails", f"{running.run_id} is green")
@@ -398,9 +407,11 @@ class History:
             if view.current["dataset_updated_at"] == view.updated_at:
                 promises.counts_are_the_datasets(view)
             is_new = view.arn != running.arn_before
-            overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new)
+            overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new, edits=running.edits_before)
             promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
             self._check_announced(actual, is_alone=running.meanwhile is None)
+            for other in self.under_way:
+                other.overtaken_at = view.current["registered_at"] if other is not running else other.overtaken_at
         else:
             self._check_unfinished(running, expected, actual, view.export, may_change=may_change)
             if may_change:

@@ -148,12 +148,15 @@ class Truth:
     :ivar entries: its entries; between a deletion and the creation that follows, those that have to come back
     :ivar aside: people's work on images that the dataset does not hold any more, by key
     :ivar kept: people's entries that a green run has seen, so that they outlive a deletion of the dataset by hand
+    :ivar edits: number of people's edits so far
     """
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.aside: dict[str, Said] = {}
         self.kept: dict[str, Said] = {}
+        self.edits = 0
+        self._edited: dict[str, int] = {}
         self._origins: dict[str, Brought] = {}
 
     def brought(self, origin: str) -> Brought:
@@ -171,6 +174,8 @@ class Truth:
         before = self.entries.get(key)
         if before is None or before.said != said:
             self.entries[key] = Entry(said, PERSON)
+            self.edits += 1
+            self._edited[key] = self.edits
             # Someone who labels an image again has decided what becomes of what was there.
             self.aside.pop(key, None)
 
@@ -283,11 +288,19 @@ class Truth:
         return key in self.aside or (key in self.entries and self._whose(origin, key) in (PERSON, EITHER))
 
     def settle(
-        self, asked: Import, source: Source, expected: Expectation, actual: Mapping[str, Said], *, is_new: bool
+        self,
+        asked: Import,
+        source: Source,
+        expected: Expectation,
+        actual: Mapping[str, Said],
+        *,
+        is_new: bool,
+        edits: int | None = None,
     ) -> dict[str, Said]:
         """Take over what a green run has left, once it was found to be accepted.
 
         :param is_new: whether the dataset was created by the run, so that every line was sent
+        :param edits: number of people's edits when the run began; it need not have seen later ones
         :returns: people's work that gave way to `human_edits: overwrite`
         """
         if not asked.register:
@@ -319,8 +332,9 @@ class Truth:
         for key in brought.contents:
             self.kept.pop(key, None)
             entry = self.entries.get(key)
+            is_seen = edits is None or self._edited.get(key, 0) <= edits
             # Of an image that could not be read, the ledger has another thing to say.
-            if entry is not None and entry.by == PERSON and key not in source.unsettled:
+            if entry is not None and entry.by == PERSON and is_seen and key not in source.unsettled:
                 self.kept[key] = entry.said
         return overwritten
 

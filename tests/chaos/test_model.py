@@ -79,6 +79,17 @@ def test_a_persons_entry_stays_and_outlives_a_deletion_once_a_run_has_seen_it() 
     assert run(truth, bucket, is_new=True) == {HERE: says("white"), ELSEWHERE: says("echo")}
 
 
+def test_what_a_person_did_while_a_run_was_under_way_need_not_be_in_its_ledger() -> None:
+    bucket = listed(echo_1="1")
+    truth = imported(bucket)
+    source = find_source(A, bucket)
+    edits = truth.edits
+    truth.edit(HERE, says("white"))
+    truth.settle(A, source, truth.expect(A, source), {HERE: says("white")}, is_new=False, edits=edits)
+    truth.delete({})
+    assert truth.work == {}
+
+
 def test_a_removed_images_work_comes_back_with_it() -> None:
     bucket = listed(echo_1="1", echo_2="2")
     truth = imported(bucket)

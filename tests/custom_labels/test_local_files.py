@@ -256,6 +256,17 @@ def test_only_what_was_registered_is_carried_over() -> None:
     ]
 
 
+def test_a_persons_entry_is_carried_over_as_a_line_of_a_manifest() -> None:
+    listed = b'{"source-ref":"s3://example-images/a","cl-metadata":{"is_labeled":true}}'
+    sent = b'{"source-ref":"s3://example-images/b"}\n'
+    rows = [
+        row("a", State.REGISTERED, None, Reason.KEPT_DATASET_ENTRY)._replace(entry=listed),
+        row("b", State.UNLABELLED, None, Reason.NO_ANNOTATIONS)._replace(entry=sent),
+    ]
+    (page,) = ledger_pages(rows)
+    assert [each.entry for each in carried_page(page)] == [b'{"source-ref":"s3://example-images/a"}\n', sent]
+
+
 def test_an_image_keeps_its_label_and_gets_one_where_it_has_none() -> None:
     carried = [
         row("a", State.LABELLED, "echo", Reason.IN_LAST_SNAPSHOT),

@@ -187,6 +187,7 @@ def digest(line: str) -> bytes:
         (FAULTY._replace(state=State.REJECTED, reason=Reason.LABEL_TOO_LONG), True),
         (FAULTY._replace(state=State.DROPPED, reason=Reason.ENTRY_ERROR), True),
         (FAULTY._replace(reason=Reason.IMAGE_NOT_FOUND), False),
+        (FAULTY._replace(state=State.REJECTED, reason=Reason.REPEATED_IMAGE), False),
         (SKIPPED._replace(reason=Reason.EXCLUDED), False),
         (SKIPPED._replace(reason=Reason.IN_TEST_DATASET), False),
         (IN_TRAIN_LEDGER._replace(detail=f"{State.QUARANTINED}: {Reason.UNREADABLE}"), True),

@@ -58,13 +58,7 @@ def test_policy(dags: dict[str, Any], dag_id: str) -> None:
 OF_DATASET = {
     "plan_registration": 20,
     "check_gate": 10,
-    "register.begin": 10,
-    "register.delete_dataset": 2,
-    "register.create_project": 2,
-    "register.create_dataset": 2,
-    "register.update_entries": 2,
-    "register.restore_dataset": 10,
-    "reconcile": 10,
+    "register": 20,
 }
 """Slots of the tasks that every dataset has."""
 OF_SOURCE = {
@@ -86,7 +80,7 @@ def test_tasks_that_call_rekognition_share_its_quota_and_no_others_do(dags: dict
 
 
 def test_a_deferred_task_asks_no_more_often_than_its_slots_say(dags: dict[str, Any]) -> None:
-    task = dags["import_s3_folder"].get_task("train.register.create_dataset")
+    task = dags["import_s3_folder"].get_task("train.register")
     assert task.pool_slots / SLOTS_PER_REQUEST_S >= 1 / task.waiter_delay
 
 
@@ -119,10 +113,7 @@ def test_the_chain_of_the_design(dags: dict[str, Any]) -> None:
         "train.build_manifest",
         "train.validate_manifest",
         "train.plan_registration",
-        "train.register.begin",
-        "train.register.create_project",
-        "train.register.create_dataset",
-        "train.reconcile",
+        "train.register",
         "train.publish_snapshot",
         "train.summarize",
     ]

@@ -66,7 +66,7 @@ def test_train_and_test_within_one_account(
         assert details["provenance"]["account"] == place.aws.account
     assert labels_of(entries_of(place, place.project, "train")[by_hand["source-ref"]]) == {"by hand"}
     assert return_value(run, "train.summarize")["states"] == {"registered": 8, "unlabelled": 1}
-    reasons = {row["reason"]: row for row in return_value(run, "test.reconcile")["reasons"]}
+    reasons = {row["reason"]: row for row in return_value(run, "test.register")["reasons"]}
     assert "ERROR_INVALID_BOUNDING_BOX" in reasons["ERRORS_AT_SOURCE"]["samples"][0]["detail"]
 
     again = run_dag("import_existing_dataset", conf | {"dataset_type": "test"})
@@ -114,7 +114,7 @@ def test_from_another_account_and_region(
     summary = return_value(run, "train.summarize")
     provenance = json.loads(place.read(summary["summary_uri"]))["details"]["provenance"]
     assert (provenance["dataset_arn"], provenance["region"]) == (arn, "eu-west-1")
-    reasons = {row["reason"]: row for row in return_value(run, "train.reconcile")["reasons"]}
+    reasons = {row["reason"]: row for row in return_value(run, "train.register")["reasons"]}
     assert reasons["IMAGE_NOT_FOUND"]["count"] == 1
     for row in (*reasons["FROM_DATASET"]["samples"], *reasons["UNLABELLED_AT_SOURCE"]["samples"]):
         assert row["detail"] == f"from s3://{there.images}/{row['key'].removeprefix(f'copies/{there.images}/')}"

@@ -68,8 +68,8 @@ def test_images_are_added_to_a_dataset_that_keeps_everything_it_has(
     expected["alexa-devices/spot/new.png"] = None
     assert place.entries() == expected
     assert return_value(run, "stage_files")["destination"] == f"s3://{place.images}/alexa-devices/"
-    assert return_value(run, "train.register.update_entries")["lines"] == 1
-    rows = {(row["state"], row["reason"]): row["count"] for row in return_value(run, "train.reconcile")["reasons"]}
+    assert return_value(run, "train.register")["plan"]["sent"] == 1
+    rows = {(row["state"], row["reason"]): row["count"] for row in return_value(run, "train.register")["reasons"]}
     assert rows == {
         ("registered", "IN_LAST_SNAPSHOT"): 5,
         ("registered", "KEPT_DATASET_ENTRY"): 1,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from demo.imports import Import, follow_import, trigger_import
 from demo.processes import wait_until
 from demo.services import IMAGES_BUCKET
 from tests.fixtures.browser import visiting
+from tests.fixtures.pictures import Pictures
 from tests.fixtures.running_demo import DAG_ID, Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -28,6 +31,22 @@ def test_the_demo_prints_its_result_and_where_everything_is(
     for text in ("echo-dot │     16", "quarantined NOT_PNG_OR_JPEG (1)", dataset_arn, demo.settings.airflow_url):
         assert text in done.stdout
     assert demo.services.password() not in done.stdout + done.stderr
+
+
+def test_airflow_shows_the_form_and_the_summary(
+    demo: Demo, airflow: AirflowApi, browser: Browser, token: str, pictures: Pictures
+) -> None:
+    run_id = airflow.run_ids(DAG_ID)[-1]
+    with visiting(browser, demo.settings.airflow_url, token) as visitor:
+        page = visitor.page
+        page.goto(f"{visitor.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}/tasks/train.summarize")
+        pictures.take("summary", page, shows=page.get_by_text("report.html").first)
+        # As large as the form.
+        page.set_viewport_size({"width": 900, "height": 760})
+        page.goto(f"{visitor.base_url}/dags/{DAG_ID}")
+        page.get_by_role("button", name="Trigger").click()
+        form = page.get_by_role("dialog")
+        pictures.take("trigger-form", form, shows=form.get_by_text("Advanced Options"))
 
 
 def test_the_dataset_is_labelled_by_folder(demo: Demo, dataset_arn: str) -> None:
@@ -84,7 +103,13 @@ def test_a_plain_trigger_of_the_unchanged_folder_changes_nothing(
 
 
 def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about_and_approves(
-    demo: Demo, airflow: AirflowApi, dataset_arn: str, browser: Browser, token: str
+    demo: Demo,
+    airflow: AirflowApi,
+    dataset_arn: str,
+    browser: Browser,
+    token: str,
+    pictures: Pictures,
+    tmp_path: Path,
 ) -> None:
     key = "alexa-devices/echo-show/écho #1 +.png"
     source = demo.settings.demo_dir / "images" / "alexa-devices" / "echo" / "echo-image-1.png"
@@ -109,6 +134,12 @@ def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about_and_approves(
     assert demo.labels(dataset_arn) == before
 
     with visiting(browser, demo.settings.airflow_url, token) as visitor:
+        page = visitor.page
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        page.goto(
+            f"{visitor.base_url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}/tasks/train.approve/required_actions"
+        )
+        pictures.take("required-action", page, shows=page.get_by_text("Update the train dataset of alexa-devices?"))
         frame = visitor.open_in_airflow(DAG_ID, run_id)
         expect(frame.get_by_text("NEW_LABELS").first).to_be_visible()
         expect(frame.locator("img").first).to_have_js_property("complete", True)
@@ -120,9 +151,13 @@ def test_a_new_label_waits_for_a_person_who_sees_what_it_is_about_and_approves(
 
     assert done.result["dataset_arn"] == dataset_arn
     assert demo.labels(dataset_arn)[f"s3://{IMAGES_BUCKET}/{key}"] == {"echo-show"}
-    bucket, _, name = done.result["summary_uri"].removeprefix("s3://").partition("/")
-    summary = json.loads(demo.services.s3().get_object(Bucket=bucket, Key=name)["Body"].read())
+    summary = json.loads(demo.read(done.result["summary_uri"]))
     assert (summary["details"]["approval"]["by"], summary["details"]["approval"]["option"]) == ("admin", "Approve")
+    report = tmp_path / "report.html"
+    report.write_bytes(demo.read(done.result["report_uri"]))
+    page = browser.new_page(viewport={"width": 1100, "height": 1100})
+    page.goto(report.as_uri())
+    pictures.take("report", page, shows=page.get_by_role("heading", name="Risks and approval"))
 
 
 @pytest.mark.parametrize(

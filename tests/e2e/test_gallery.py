@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from demo.airflow_api import AirflowApi
 from tests.fixtures.browser import DEADLINE_MS, Visitor, visiting
+from tests.fixtures.pictures import Pictures
 from tests.fixtures.running_demo import DAG_ID, Demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -65,12 +66,12 @@ def drag(page: Page, picture: Locator, start: tuple[float, float], end: tuple[fl
 
 
 def test_a_person_reviews_a_run_labels_and_draws_and_a_refresh_keeps_it(
-    demo: Demo, airflow: AirflowApi, dataset_arn: str, visitor: Visitor
+    demo: Demo, airflow: AirflowApi, dataset_arn: str, visitor: Visitor, pictures: Pictures
 ) -> None:
     page = visitor.page
     first_run = airflow.run_ids(DAG_ID)[-1]
     frame = visitor.open_in_airflow(DAG_ID, first_run)
-    expect(frame.get_by_role("heading", name="alexa-devices train")).to_be_visible()
+    pictures.take("gallery-run", page, shows=frame.get_by_role("heading", name="alexa-devices train"))
     frame.get_by_role("link", name="The dataset as it is now").click()
 
     # Beside the run's tasks there is little room, so that the filters are closed.
@@ -98,7 +99,8 @@ def test_a_person_reviews_a_run_labels_and_draws_and_a_refresh_keeps_it(
     side = frame.get_by_role("complementary", name="The image")
     side.get_by_label("New boxes are").fill(WHITE)
     picture = frame.locator(".stage[data-loaded] .stage-picture")
-    drag(page, picture, (0.25, 0.25), (0.75, 0.5))
+    # Around the device of the last of the ten, which the keyboard has reached.
+    drag(page, picture, (0.33, 0.58), (0.75, 0.94))
     expect(side.get_by_label(f"Box 1: {WHITE}")).to_be_visible()
     numbers = {name: float(side.get_by_label(name).input_value()) for name in ("Left", "Top", "Width", "Height")}
     edits.get_by_role("button", name="Save").click()
@@ -113,9 +115,9 @@ def test_a_person_reviews_a_run_labels_and_draws_and_a_refresh_keeps_it(
     (drawn,) = [value for value in boxed.values() if isinstance(value, dict) and "annotations" in value]
     (annotation,), (size,) = drawn["annotations"], drawn["image_size"]
     assert {name: annotation[name.lower()] for name in numbers} == numbers
-    assert abs(annotation["left"] - 0.25 * size["width"]) <= 2
-    assert abs(annotation["top"] - 0.25 * size["height"]) <= 2
-    assert abs(annotation["width"] - 0.5 * size["width"]) <= 3
+    assert abs(annotation["left"] - 0.33 * size["width"]) <= 2
+    assert abs(annotation["top"] - 0.58 * size["height"]) <= 2
+    assert abs(annotation["width"] - 0.42 * size["width"]) <= 3
 
     # The folder says nothing of this, and lets it stand.
     result = demo.run(airflow, {"accept_risks": ["NEW_LABELS"]})
@@ -123,13 +125,17 @@ def test_a_person_reviews_a_run_labels_and_draws_and_a_refresh_keeps_it(
     assert said(entries(demo, dataset_arn)) == said(saved)
     visitor.open(f"{DATASET}?label={REVIEWED.replace('&', '%26')}")
     expect(page.get_by_role("strong").filter(has_text="10 images")).to_be_visible()
+    visitor.open(f"{DATASET}?boxed=true")
+    page.get_by_role("gridcell").first.dblclick()
+    expect(page.locator(".stage[data-loaded]")).to_be_visible()
+    pictures.take("gallery-image", page, shows=page.get_by_label(f"Box 1: {WHITE}"))
 
 
-def test_the_menu_leads_to_the_datasets(visitor: Visitor) -> None:
+def test_the_menu_leads_to_the_datasets(visitor: Visitor, pictures: Pictures) -> None:
     visitor.page.goto(visitor.base_url)
     visitor.page.get_by_role("link", name="Custom Labels").click()
     frame = visitor.page.frame_locator("iframe")
-    expect(frame.get_by_role("article", name="alexa-devices").first).to_be_visible()
+    pictures.take("gallery-datasets", visitor.page, shows=frame.get_by_role("article", name="alexa-devices").first)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +151,24 @@ def test_the_menu_leads_to_the_datasets(visitor: Visitor) -> None:
 )
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nobody_is_shut_out(
-    browser: Browser, demo: Demo, token: str, address: str, sign: str | re.Pattern[str], theme: str
+    browser: Browser,
+    demo: Demo,
+    token: str,
+    pictures: Pictures,
+    address: str,
+    sign: str | re.Pattern[str],
+    theme: str,
 ) -> None:
     with visiting(browser, demo.settings.airflow_url, token, theme=theme) as visitor:
         visitor.open(address)
-        expect(visitor.page.get_by_text(sign).locator("visible=true").first).to_be_visible()
+        shown = visitor.page.get_by_text(sign).locator("visible=true").first
+        expect(shown).to_be_visible()
         expect(visitor.page.locator("html")).to_have_attribute("data-theme", theme)
         assert visitor.serious_faults() == []
+        if (address, theme) == (f"{DATASET}/ledger", "light"):
+            pictures.take("gallery-ledger", visitor.page, shows=shown)
+        if (address, theme) == (f"{DATASET}/balance", "dark"):
+            pictures.take("gallery-balance", visitor.page, shows=shown)
     assert visitor.problems == []
 
 

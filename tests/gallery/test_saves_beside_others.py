@@ -215,6 +215,24 @@ async def test_an_edit_between_two_batches_is_kept_and_recorded(
     assert gallery.shown() == gallery.said()
 
 
+@pytest.mark.parametrize("batches_before", [0, 1])
+async def test_the_record_has_nothing_that_somebody_else_saved_first(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, batches_before: int
+) -> None:
+    monkeypatch.setattr(save_plan, "SAFE_UPDATE_BYTES", 400)
+    keys = sorted(gallery.entries())
+
+    def save_the_same() -> None:
+        gallery.person_edits(*(image_level(gallery.ref(key), "white") for key in keys))
+
+    acting(monkeypatch, FencedDataset, "send", *[lambda: None] * batches_before, save_the_same)
+    save = await gallery.save(assigned(gallery.ids(*keys), "white"))
+    assert (save.state, save.sent, save.total) == ("saved", batches_before, batches_before)
+    # To go back to the others' entries would undo the other person's work.
+    assert len(gallery.before(save) if save.record else {}) == batches_before
+    assert gallery.said() == {key: {"white"} for key in keys}
+
+
 async def test_an_edit_that_the_time_of_the_last_change_does_not_tell_is_kept(gallery: Gallery) -> None:
     live, service = gallery.datasets.live(gallery.name), gallery.services.datasets()
     live.ensure_current(20)

@@ -62,11 +62,14 @@ def test_the_layout() -> None:
         Workspace.parse("labels")
 
 
-def test_ids_hold_utc_and_the_digest() -> None:
-    assert snapshot_id(AS_OF, "0a1b2c3d" * 8) == "20261122T200000Z-0a1b2c3d"
-    assert snapshot_id(AS_OF.astimezone(timezone(timedelta(hours=9))), "0a1b2c3d" * 8) == "20261122T200000Z-0a1b2c3d"
+def test_ids_hold_utc_and_a_digest_of_all_contents() -> None:
+    made = snapshot_id(AS_OF, "manifest", "ledger")
+    assert made.startswith("20261122T200000Z-")
+    assert len(made) == len("20261122T200000Z-0a1b2c3d")
+    assert snapshot_id(AS_OF.astimezone(timezone(timedelta(hours=9))), "manifest", "ledger") == made
+    assert snapshot_id(AS_OF, "manifest", "another ledger") != made
     with pytest.raises(ValueError, match="time zone"):
-        snapshot_id(datetime(2026, 11, 22, 20), "0a1b2c3d" * 8)  # noqa: DTZ001
+        snapshot_id(datetime(2026, 11, 22, 20), "manifest")  # noqa: DTZ001
 
 
 def test_a_snapshot_is_published_once(serve: Serve) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from include.custom_labels.locations import S3Uri
 from include.custom_labels.reasons import Reason
 from include.custom_labels.risks import Risk
 from include.object_store.tables import read_ledger
+from include.pipelines import publication
 from include.pipelines import shards as sharding
 from include.pipelines.division import divide_images
 from include.pipelines.gates import check_gate
@@ -23,9 +25,12 @@ from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.reconciliation import reconcile
 from include.pipelines.registration import Plan, plan_registration
+from include.pipelines.registration_work import RegistrationWork
 from include.pipelines.requests import S3FolderRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.s3_folder import assign_labels, list_objects
+from include.pipelines.waiting import WaitingError
+from include.rekognition.errors import RekognitionDatasetError
 from include.rekognition.hook import RekognitionHook
 from tests.fixtures.places import HOLDER, Place, picture
 
@@ -143,7 +148,7 @@ def test_a_risk_of_many_faults_names_the_first_of_them(place: Place) -> None:
     place.put("alexa-devices/echo/bad.png", body=b"no image")
     steps = Steps(place)
     built = steps.built()
-    plan = msgspec.convert(work(plan_registration, steps.run, built), Plan)
+    plan = planned(steps, built)
     (near,) = check_gate(ImportRun.from_json(steps.run), built, plan, None).risks
     assert (near.risk, near.count, near.samples) == (Risk.FAULTS_NEAR_LIMIT, 1, ("alexa-devices/echo/bad.png",))
 
@@ -204,48 +209,69 @@ def test_the_same_bucket_gives_the_same_bytes(alexa_devices: Place) -> None:
     assert work(validate_manifest, Steps(alexa_devices).run, second)["labels"] == 2
 
 
-def create(place: Place, built: dict[str, Any]) -> str:
-    """The dataset from the manifest, as the operator makes it."""
-    uri = S3Uri.parse(built["manifest"])
-    project = place.rekognition.create_project(ProjectName=place.project)["ProjectArn"]
-    source = {"GroundTruthManifest": {"S3Object": {"Bucket": uri.bucket, "Name": uri.key}}}
-    arn: str = place.rekognition.create_dataset(ProjectArn=project, DatasetType="TRAIN", DatasetSource=source)[
-        "DatasetArn"
-    ]
-    place.wait_until_ready(arn)
-    return arn
+def register(steps: Steps, built: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """What the task `register` does, waiting on the spot."""
+    run = ImportRun.from_json(steps.run)
+    while True:
+        try:
+            carried_out, verified = RegistrationWork(run, built, plan, None, lambda holder: False).go_on()
+        except WaitingError as wait:
+            with suppress(RekognitionDatasetError):
+                run.rekognition.wait(wait.waiter, wait.resource, 0.05, 400)
+        else:
+            return reconcile(run, built, carried_out, verified)
+
+
+def planned(steps: Steps, built: dict[str, Any]) -> Plan:
+    return plan_registration(ImportRun.from_json(steps.run), built, None)
+
+
+def registered(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole registration, its snapshot included."""
+    monkeypatch.setattr(publication, "_timings", dict)
+    monkeypatch.setattr(publication, "_send_event", lambda *_: None)
+    built = steps.built()
+    validated = work(validate_manifest, steps.run, built)
+    plan = planned(steps, built)
+    gate = msgspec.to_builtins(check_gate(ImportRun.from_json(steps.run), built, plan, None))
+    work(publication.publish, steps.run, built, validated, register(steps, built, plan), gate)
 
 
 def test_what_the_service_drops_is_looked_up(place: Place) -> None:
     place.put(*(f"alexa-devices/echo/{number}.png" for number in range(9)))
     steps = Steps(place)
     built = steps.built()
-    plan = work(plan_registration, steps.run, built)
-    assert plan["action"] == "create"
+    plan = planned(steps, built)
+    assert plan.action == "create"
     place.s3.delete_object(Bucket=place.images, Key="alexa-devices/echo/3.png")
-    create(place, built)
-    closed = work(reconcile, steps.run, built, plan, None)
+    closed = register(steps, built, plan)
     assert closed["states"] == {"registered": 8, "dropped": 1}
     (dropped,) = [row for row in closed["reasons"] if row["state"] == "dropped"]
     assert [sample["key"] for sample in dropped["samples"]] == ["alexa-devices/echo/3.png"]
 
 
-def test_a_dataset_that_is_busy(alexa_devices: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_that_is_busy_is_waited_for(alexa_devices: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = Steps(alexa_devices)
     built = steps.built()
     busy = {"DatasetArn": "arn", "DatasetType": "TRAIN", "Status": "UPDATE_IN_PROGRESS"}
     monkeypatch.setattr(RekognitionHook, "find_dataset", lambda *_: busy)
-    refused(lambda: work(plan_registration, steps.run, built), "DATASET_BUSY")
+    with pytest.raises(WaitingError) as caught:
+        planned(steps, built)
+    assert (caught.value.waiter, caught.value.resource) == ("dataset_updated", "arn")
+    assert caught.value.reason is not None
+    assert caught.value.reason.code == "DATASET_BUSY"
 
 
-def test_images_that_are_gone_mean_a_replacement_and_planning_it_writes_nothing(alexa_devices: Place) -> None:
-    create(alexa_devices, Steps(alexa_devices).built())
+def test_images_that_are_gone_mean_a_replacement_and_planning_it_writes_nothing(
+    alexa_devices: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(Steps(alexa_devices), monkeypatch)
     before = alexa_devices.entries()
     alexa_devices.s3.delete_object(Bucket=alexa_devices.images, Key="alexa-devices/loose.png")
     steps = Steps(alexa_devices)
-    plan = work(plan_registration, steps.run, steps.built())
-    assert (plan["action"], plan["removals"], plan["entries"]) == ("replace", 1, len(before) - 1)
+    plan = planned(steps, steps.built())
+    assert (plan.action, plan.removals, plan.entries) == ("replace", 1, len(before) - 1)
     held = Steps(alexa_devices, removals="hold")
-    plan = work(plan_registration, held.run, held.built())
-    assert (plan["action"], plan["totals"]) == ("unchanged", {"held": 1, "same": len(before) - 1})
+    plan = planned(held, held.built())
+    assert (plan.action, plan.totals) == ("unchanged", {"held": 1, "same": len(before) - 1})
     assert alexa_devices.entries() == before

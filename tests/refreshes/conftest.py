@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 
-from include.pipelines import existing_dataset, ground_truth, runs
+from include.pipelines import division, existing_dataset, ground_truth, runs
 from include.rekognition import hook
+from tests.fixtures.local_aws import LocalAws, require_weed, running_local_aws
 from tests.fixtures.places import Place
 from tests.refreshes.imports import Airflow, Imports
 from tests.refreshes.people import People
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """Services of the stories' own, with operations that take no longer than an answer does: stories have many."""
+    require_weed()
+    with running_local_aws(tmp_path_factory.mktemp("local-aws"), "--status-delay", "0.02") as services:
+        yield services
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +36,7 @@ def imports(
 ) -> Imports:
     monkeypatch.setenv("AIRFLOW_VAR_CUSTOM_LABELS_AIRFLOW_ID", "example-airflow")
     monkeypatch.setattr(hook, "requests_per_s", lambda: 1000.0)
+    monkeypatch.setattr(division, "_WAITER_DELAY_S", 0.01)
     for module in (runs, existing_dataset, ground_truth):
         monkeypatch.setattr(module, "s3_session", clients[0])
         monkeypatch.setattr(module, "rekognition_hook", clients[1])

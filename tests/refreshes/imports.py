@@ -30,7 +30,7 @@ from include.object_store.registration_journal import Journal, Registration, rea
 from include.object_store.snapshots import CurrentSnapshot, read_current
 from include.object_store.tables import read_ledger
 from include.pipelines import existing_dataset, ground_truth, local_computer, s3_folder
-from include.pipelines.division import choose_dataset, divide_images
+from include.pipelines.division import choose_dataset, distribute_entries, divide_images
 from include.pipelines.gates import Gate, asks, check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
@@ -116,17 +116,18 @@ def refused(code: str) -> Iterator[pytest.ExceptionInfo[CustomLabelsError]]:
 
 
 @contextmanager
-def before_a_write(act: Callable[[], object], *steps: str) -> Iterator[None]:
+def before_a_write(act: Callable[[], object], step: str = "", *, skip: int = 0) -> Iterator[None]:
     """Once, something happens after a run has written down what it does, and before it makes sure that it may.
 
-    :param steps: of a registration; none for any of them
+    :param step: of a registration; empty for any
+    :param skip: how many such writes come first
     """
-    acts = [act]
+    acts: list[Callable[[], object]] = [act, *[lambda: None] * skip]
     with pytest.MonkeyPatch.context() as patch:
         fence = RegistrationWork._fence
 
         def act_first(work: RegistrationWork, registration: Registration) -> None:
-            if acts and (not steps or registration.step in steps):
+            if acts and step in ("", registration.step):
                 acts.pop()()
             fence(work, registration)
 
@@ -135,14 +136,46 @@ def before_a_write(act: Callable[[], object], *steps: str) -> Iterator[None]:
     assert not acts, "nothing was written"
 
 
+@contextmanager
+def right_before(client: Any, operation: str, act: Callable[[], object]) -> Iterator[None]:
+    """Once, something happens when a client's request is on its way already.
+
+    :param client: of Rekognition
+    """
+    acts = [act]
+
+    def act_first(**_: Any) -> None:
+        if acts:
+            acts.pop()()
+
+    event = f"before-send.rekognition.{operation}"
+    client.meta.events.register_first(event, act_first)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, act_first)
+    assert not acts, f"there was no {operation}"
+
+
+class DeathError(BaseException):
+    """A worker dies: nothing that a run does about its own failures is done."""
+
+
+def die() -> None:
+    raise DeathError
+
+
 @dataclass(kw_only=True)
 class Import:
     """An import into one dataset, from its manifest on.
 
+    :ivar whole: the run, which may be for both datasets
+    :ivar run: of this dataset alone
     :ivar published: what the task *publish_snapshot* returned
-    :ivar events: asset events that it sent
+    :ivar screen: what the task *summarize* showed
     """
 
+    whole: dict[str, Any]
     run: ImportRun
     built: dict[str, Any]
     validated: dict[str, Any]
@@ -153,6 +186,7 @@ class Import:
     gate: Gate = field(default_factory=Gate)
     reconciled: dict[str, Any] = field(default_factory=dict)
     published: dict[str, Any] = field(default_factory=dict)
+    screen: dict[str, Any] = field(default_factory=dict)
 
     # The tasks.
 
@@ -183,7 +217,7 @@ class Import:
     def summarize(self) -> Import:
         """The task *summarize*, at whose end Airflow says of the run that it has succeeded."""
         with self._context():
-            summarize(self.run.to_json(), self.built, self.validated, self.reconciled, self.published)
+            self.screen = summarize(self.run.to_json(), self.built, self.validated, self.reconciled, self.published)
         return self.end("success")
 
     def finish(self) -> Import:
@@ -196,7 +230,7 @@ class Import:
         return self
 
     def _execute(self, operator: Callable[..., Any], **inputs: Any) -> dict[str, Any]:
-        task = operator(task_id="task", deferrable=False, waiter_delay=0.05, **inputs)
+        task = operator(task_id="task", deferrable=False, waiter_delay=0.01, **inputs)
         with self._context():
             done: dict[str, Any] = task.execute(self.context)
         return done
@@ -277,22 +311,31 @@ class Imports:
     place: Place
     airflow: Airflow
 
-    def begin(self, source: str = "s3_folder", *, run_type: str = "manual", **conf: Any) -> Import:
-        """An import up to *validate_manifest*."""
-        (begun,) = self._begin(source, run_type, conf)
+    def begin(
+        self, source: str = "s3_folder", *, run_type: str = "manual", tick: datetime | None = None, **conf: Any
+    ) -> Import:
+        """An import up to *validate_manifest*.
+
+        :param tick: the end of its data interval
+        """
+        (begun,) = self._begin(source, run_type, tick, conf)
         return begun
 
     def run(self, source: str = "s3_folder", **conf: Any) -> Import:
         """A whole import."""
         return self.begin(source, **conf).finish()
 
-    def split(self, source: str = "s3_folder", **conf: Any) -> dict[str, Import]:
+    def split(self, source: str = "s3_folder", *, tick: datetime | None = None, **conf: Any) -> dict[str, Import]:
         """A whole import into both datasets of a project, by their types."""
-        begun = self._begin(source, "manual", {"dataset_type": "train+test"} | conf)
-        return {each.run.request.dataset_type: each.finish() for each in begun}
+        begun = self._begin(source, "manual", tick, {"dataset_type": "train+test"} | conf)
+        done = {each.run.request.dataset_type: each.finish() for each in begun}
+        with set_current_context(begun[0].context):  # type: ignore[arg-type]
+            distribute_entries(begun[0].whole)
+        return done
 
-    def _begin(self, source: str, run_type: str, conf: Mapping[str, Any]) -> list[Import]:
+    def _begin(self, source: str, run_type: str, tick: datetime | None, conf: Mapping[str, Any]) -> list[Import]:
         context = self.airflow.context(f"import_{source}", f"run-{next(_numbers)}", run_type)
+        context["data_interval_end"] = tick
         defaults = {"project": self.place.project}
         if source == "s3_folder":
             defaults["s3_folder"] = f"s3://{self.place.images}/{FOLDER}"
@@ -300,6 +343,7 @@ class Imports:
             run = ImportRun.of(REQUEST_TYPES[source], defaults | conf, context).to_json()
             return [
                 Import(
+                    whole=run,
                     run=ImportRun.from_json(of_type),
                     built=(built := build_manifest(of_type, shards)),
                     validated=validate_manifest(of_type, built),

@@ -52,7 +52,7 @@ class People:
         give_up = time.monotonic() + 30
         while self.place.dataset_arn() is not None:
             assert time.monotonic() < give_up
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     def create_dataset(self, *lines: Mapping[str, Any]) -> str:
         """Make a dataset of these entries in the project, which exists."""
@@ -64,8 +64,9 @@ class People:
 
     def boxes(self, name: str) -> list[int]:
         """Where the boxes of an image begin, in pixels from the left."""
-        annotations = self.entries().get(name, {}).get("bounding-box", {}).get("annotations", [])
-        return [each["left"] for each in annotations]
+        members = self.entries().get(name, {}).values()
+        boxes = [each["annotations"] for each in members if isinstance(each, dict) and "annotations" in each]
+        return [box["left"] for attribute in boxes for box in attribute]
 
     def entries(self, dataset_type: str = "train") -> dict[str, dict[str, Any]]:
         """The dataset's entries, by the image's name below the folder."""

@@ -10,14 +10,18 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
 /** A time of these hours, such as "10:15 PM", with its date where that is not today's. */
 export function TimeOfDay({ at }: { at: string }) {
   const date = new Date(at);
-  const isToday = date.toDateString() === new Date().toDateString();
   return (
     <time dateTime={at} title={date.toLocaleString()}>
-      {isToday
-        ? date.toLocaleTimeString(undefined, { timeStyle: "short" })
-        : date.toLocaleString(undefined, FULL)}
+      {timeOfDay(date)}
     </time>
   );
+}
+
+function timeOfDay(date: Date, now: Date = new Date()): string {
+  const isToday = date.toDateString() === now.toDateString();
+  return isToday
+    ? date.toLocaleTimeString(undefined, { timeStyle: "short" })
+    : date.toLocaleString(undefined, FULL);
 }
 
 /** A time of the server as people say it, such as "3 hours ago"; its title and its machine's form are exact. */

@@ -1,0 +1,49 @@
+"""Datasets with nearly as many labels as they may have: what people added counts, and so does every moment between."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from include.custom_labels.quotas import MAX_LABELS
+from include.custom_labels.update_batches import plan_batches
+from include.pipelines import registration
+from tests.refreshes.imports import FOLDER, Imports, refused
+from tests.refreshes.people import People
+
+pytestmark = pytest.mark.integration
+
+
+def test_140_labels_are_renamed_in_two_batches(
+    imports: Imports, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = [f"label-{number:03}" for number in range(140)]
+    people.place.put(*(f"{FOLDER}{label}/{name}.png" for label in labels for name in "ab"))
+    imports.run()
+    monkeypatch.setattr(registration, "plan_batches", partial(plan_batches, max_batch_bytes=50_000))
+    done = imports.run(label_aliases={label: f"new {label}" for label in labels})
+    assert done.action == "update"
+    assert len(done.reconciled["plan"]["batch_ends"]) >= 2
+    assert done.merged.labels == {f"new {label}": 2 for label in labels}
+    assert people.said()["label-000/a.png"] == {"new label-000"}
+
+
+def test_a_label_too_many_is_refused_before_the_first_write_and_a_persons_is_named(
+    imports: Imports, people: People
+) -> None:
+    """The source has 249 labels, a person has added one, and the source gets its 250th."""
+    people.place.put(*(f"{FOLDER}{number:03}/a.png" for number in range(MAX_LABELS.value - 1)), f"{FOLDER}000/b.png")
+    imports.run()
+    people.label("000/b.png", "of a person")
+    people.put("000/new.png")
+    assert len(imports.run().merged.labels) == MAX_LABELS.value
+    before = people.place.wait_until_ready(str(people.place.dataset_arn()))
+    people.put("new/a.png")
+    for _ in ("update", "replace"):
+        with refused("ERROR_MANIFEST_TOO_MANY_LABELS") as caught:
+            imports.run()
+        assert caught.value.details["labels"] == MAX_LABELS.value + 1
+        assert "of a person" in str(caught.value)
+        assert people.place.wait_until_ready(str(people.place.dataset_arn())) == before
+        people.delete("000/new.png")

@@ -1,0 +1,119 @@
+"""A dataset that is deleted and created again: its entries are named until a run has verified what took their place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from include.object_store.registration_journal import Journal
+from include.rekognition.errors import RekognitionDatasetError
+from tests.fixtures.existing_datasets import boxed, image_level
+from tests.refreshes.imports import FOLDER, Imports, before_a_write, refused
+from tests.refreshes.people import People
+
+pytestmark = pytest.mark.integration
+
+IMAGE = "echo/0.png"
+
+
+@pytest.fixture
+def losing(registered: Imports, people: People) -> Imports:
+    """Work on an image that stays and on one that goes, of the half of the images that are gone."""
+    people.draw(IMAGE, "echo", left=7)
+    people.draw("dot/0.png", "dot", left=9)
+    people.delete("dot/0.png", "dot/1.png", "dot/2.png")
+    return registered
+
+
+def test_a_dataset_that_somebody_else_made_meanwhile_is_not_taken_for_ours(losing: Imports, people: People) -> None:
+    def somebody() -> None:
+        people.create_dataset(image_level(people.ref("echo/1.png"), "theirs"))
+
+    run = losing.begin().plan_it()
+    with before_a_write(somebody, "create"), refused("DATASET_TAKEN") as caught:
+        run.register()
+    assert people.said() == {"echo/1.png": {"theirs"}}
+    replacement = run.end("failed").journal.replacement
+    assert replacement is not None
+    assert str(run.run.dataset.registration) in caught.value.next_step
+    assert replacement.count == 8
+    done = losing.run()
+    assert people.boxes(IMAGE) == [7]
+    assert people.said()["echo/1.png"] == {"theirs"}
+    assert len(people.said()) == 5
+    assert done.rows[f"{FOLDER}dot/0.png"].entry
+    assert done.journal == Journal()
+
+
+def test_an_empty_dataset_that_somebody_made_meanwhile_is_not_taken_for_ours(losing: Imports, people: People) -> None:
+    def somebody() -> None:
+        (project,) = people.place.rekognition.describe_projects(ProjectNames=[people.place.project])[
+            "ProjectDescriptions"
+        ]
+        people.place.rekognition.create_dataset(ProjectArn=project["ProjectArn"], DatasetType="TRAIN")
+
+    run = losing.begin().plan_it()
+    with before_a_write(somebody, "create"), refused("DATASET_TAKEN"):
+        run.register()
+    run.end("failed")
+    losing.run()
+    assert people.boxes(IMAGE) == [7]
+    assert len(people.said()) == 5
+
+
+def test_a_replacement_that_cannot_be_created_leaves_what_is_left_and_keeps_the_rest_aside(
+    losing: Imports, people: People
+) -> None:
+    people.place.aws.faults("CreateDataset", "fail", message="Too many labels.", code="CLIENT_ERROR")
+    run = losing.begin().plan_it()
+    with pytest.raises(RekognitionDatasetError, match=r"Too many labels"):
+        run.register()
+    assert people.boxes(IMAGE) == [7]
+    assert len(people.said()) == 5
+    replacement = run.end("failed").journal.replacement
+    assert replacement is not None
+    exported = [json.loads(line) for line in people.place.read(replacement.entries).splitlines()]
+    assert boxed(people.ref("dot/0.png"), "dot", left=9)["bounding-box"] in [
+        entry.get("bounding-box") for entry in exported
+    ]
+    done = losing.run()
+    assert people.boxes(IMAGE) == [7]
+    assert b'"left":9' in (done.rows[f"{FOLDER}dot/0.png"].entry or b"")
+    assert done.journal == Journal()
+
+
+def test_a_replacement_that_can_neither_be_created_nor_undone_is_made_good_by_the_next_run(
+    losing: Imports, people: People
+) -> None:
+    people.place.aws.faults("CreateDataset", "fail", calls=2, message="Too many labels.", code="CLIENT_ERROR")
+    run = losing.begin().plan_it()
+    with refused("RESTORE_FAILED"):
+        run.register()
+    run.end("failed")
+    done = losing.run()
+    assert people.boxes(IMAGE) == [7]
+    assert len(people.said()) == 5
+    assert b'"left":9' in (done.rows[f"{FOLDER}dot/0.png"].entry or b"")
+
+
+def test_unchanged_is_never_said_over_a_dataset_that_lost_its_entries(losing: Imports, people: People) -> None:
+    done = losing.run()
+    people.delete_dataset()
+    (project,) = people.place.rekognition.describe_projects(ProjectNames=[people.place.project])["ProjectDescriptions"]
+    people.place.rekognition.create_dataset(ProjectArn=project["ProjectArn"], DatasetType="TRAIN")
+    again = losing.run()
+    assert again.action == "update"
+    assert len(people.said()) == len(done.rows) - 3
+    assert people.boxes(IMAGE) == [7]
+
+
+def test_a_dataset_that_vanishes_during_an_update_is_not_a_success(registered: Imports, people: People) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    run = registered.begin(label_aliases={"dot": "Dot"}).plan_it()
+    with before_a_write(people.delete_dataset), refused("DATASET_VANISHED"):
+        run.register()
+    run.end("failed")
+    people.put("echo/new.png")
+    registered.run()
+    assert len(people.said()) == 9

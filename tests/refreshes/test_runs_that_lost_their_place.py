@@ -1,0 +1,99 @@
+"""Runs that wake, are cleared or are repeated after others have worked: they overwrite nothing, and say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.object_store.registration_journal import Journal
+from tests.refreshes.imports import Imports, before_a_write, refused
+from tests.refreshes.people import People
+
+pytestmark = pytest.mark.integration
+
+IMAGE = "echo/0.png"
+
+
+def test_an_older_run_that_is_cleared_from_its_write_overwrites_nothing(registered: Imports, people: People) -> None:
+    old = registered.run(label_aliases={"echo": "Echo"})
+    people.draw(IMAGE, "echo", left=7)
+    registered.run(label_aliases={"echo": "ECHO"})
+    before = people.entries()
+    with refused("RUN_OUTDATED") as caught:
+        old.register()
+    assert "validate_request" in caught.value.next_step
+    assert people.entries() == before
+    assert registered.run(label_aliases={"echo": "ECHO"}).action == "unchanged"
+
+
+def test_the_newest_run_that_is_cleared_keeps_what_a_person_did_since(registered: Imports, people: People) -> None:
+    done = registered.run(label_aliases={"echo": "Echo"})
+    people.draw(IMAGE, "echo", left=7)
+    done.register().publish().summarize()
+    assert people.boxes(IMAGE) == [7]
+    assert done.current
+    assert done.journal == Journal()
+
+
+def test_a_run_that_is_cleared_from_its_snapshot_on_does_not_go_back(registered: Imports, people: People) -> None:
+    old = registered.run(label_aliases={"echo": "Echo"})
+    new = registered.run(label_aliases={"echo": "ECHO"})
+    with refused("LEASE_LOST"):
+        old.publish()
+    assert old.current == new.current
+
+
+def test_a_run_that_sleeps_before_its_write_finds_that_another_has_taken_over(
+    registered: Imports, people: People
+) -> None:
+    asleep = registered.begin(label_aliases={"echo": "Echo"}).plan_it()
+
+    def others() -> None:
+        asleep.end("failed")
+        registered.run(label_aliases={"echo": "ECHO"})
+        people.draw(IMAGE, "echo", left=7)
+
+    with before_a_write(others), refused("LEASE_LOST"):
+        asleep.register()
+    assert people.boxes(IMAGE) == [7]
+    assert people.said()["echo/1.png"] == {"ECHO"}
+    assert registered.run(label_aliases={"echo": "ECHO"}).action == "unchanged"
+
+
+def test_a_run_that_sleeps_before_its_deletion_finds_that_another_has_taken_over(
+    registered: Imports, people: People
+) -> None:
+    people.delete("dot/0.png")
+    asleep = registered.begin().plan_it()
+
+    def others() -> None:
+        asleep.end("failed")
+        registered.run()
+        people.draw(IMAGE, "echo", left=7)
+
+    with before_a_write(others), refused("LEASE_LOST"):
+        asleep.register()
+    assert people.boxes(IMAGE) == [7]
+    assert len(people.said()) == 7
+
+
+def test_a_run_that_sleeps_before_its_snapshot_names_no_other_ones_dataset(registered: Imports, people: People) -> None:
+    asleep = registered.begin(label_aliases={"echo": "Echo"}).plan_it().register().end("failed")
+    new = registered.run(label_aliases={"echo": "ECHO"})
+    with refused("LEASE_LOST"):
+        asleep.publish()
+    assert asleep.current == new.current
+    assert people.said()[IMAGE] == {"ECHO"}
+
+
+def test_removals_that_a_person_has_approved_are_asked_for_again_when_they_become_others(
+    registered: Imports, people: People
+) -> None:
+    people.delete("dot/0.png")
+    asked = registered.begin().plan_it()
+    people.place.put("elsewhere/other.png")
+    people.send({"source-ref": people.ref("dot/1.png")})
+    people.delete("dot/1.png")
+    registered.run()
+    with refused("RUN_OUTDATED"):
+        asked.register()
+    assert len(people.said()) == 6

@@ -1,0 +1,85 @@
+"""Both datasets of a project from one import: work stays with its image on the side where that is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.refreshes.imports import Imports
+from tests.refreshes.people import People
+
+pytestmark = pytest.mark.integration
+
+NAMES = [f"{label}/{number}.png" for label in ("echo", "dot") for number in range(4)]
+
+
+@pytest.fixture
+def folder(imports: Imports, people: People) -> Imports:
+    people.put(*NAMES)
+    return imports
+
+
+def test_why_a_test_dataset_gets_no_image_is_said_where_people_look(folder: Imports, people: People) -> None:
+    """All images are known as training images, and none of them ever changes sides."""
+    folder.run()
+    done = folder.split()
+    assert done.keys() == {"train"}
+    assert people.place.dataset_arn("TEST") is None
+    assert (
+        "all 8 images were in the training dataset before"
+        in people.place.read(done["train"].published["report_uri"]).decode()
+    )
+    assert done["train"].screen["findings"] == {"WARNING_EMPTY_SIDE": 1}
+
+
+def test_sides_stay_where_a_run_is_repeated_for_its_time(folder: Imports, people: People) -> None:
+    """As after *clear*: its first try has registered both datasets."""
+    tick = datetime.now(UTC).replace(microsecond=0)
+    folder.split(tick=tick, test_share=0.5)
+    tested = people.said("test").keys()
+    done = folder.split(tick=tick)
+    assert people.said("test").keys() == tested
+    assert {each.action for each in done.values()} == {"unchanged"}
+
+
+def test_sides_stay_after_another_folder_was_split(folder: Imports, people: People) -> None:
+    folder.split()
+    tested = people.said("test").keys()
+    people.place.put(*(f"birds/{label}/{number}.png" for label in ("kite", "owl") for number in range(2)))
+    folder.split(s3_folder=f"s3://{people.place.images}/birds")
+    people.put(*(f"{label}/more-{number}.png" for label in ("echo", "dot") for number in range(8)))
+    done = folder.split()
+    assert tested <= people.said("test").keys()
+    assert done["test"].merged.removed.count == done["train"].merged.removed.count == 0
+
+
+def test_a_dry_run_with_another_share_binds_nobody(folder: Imports, people: People) -> None:
+    tick = datetime.now(UTC).replace(microsecond=0)
+    folder.split(register=False, test_share=0.5, tick=tick)
+    folder.split(test_share=0.25, tick=tick + timedelta(seconds=10))
+    assert len(people.said("test")) == 2
+
+
+def test_a_renamed_test_image_keeps_a_persons_box(folder: Imports, people: People) -> None:
+    folder.split()
+    (tested, *_) = sorted(people.said("test"))
+    people.label(tested, "speaker", dataset_type="test")
+    people.move({tested: "echo/renamed.png"})
+    done = folder.split()
+    assert people.said("test")["echo/renamed.png"] == {"speaker"}
+    assert tested not in people.said("test")
+    assert (done["test"].merged.moved, done["test"].merged.work_removed.count) == (1, 0)
+    assert done["train"].action == "unchanged"
+
+
+def test_work_on_entries_that_rekognition_has_distributed_stays(folder: Imports, people: People) -> None:
+    folder.split(distribution="rekognition")
+    tested = people.said("test")
+    assert tested
+    for name in NAMES:
+        people.label(name, f"a person's {name}", dataset_type="test" if name in tested else "train")
+    done = folder.split(distribution="rekognition")
+    assert people.said() | people.said("test") == {name: {f"a person's {name}"} for name in NAMES}
+    assert people.said("test").keys() == tested.keys()
+    assert done["train"].merged.totals.get("removed", 0) == 0

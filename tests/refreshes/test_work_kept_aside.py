@@ -1,0 +1,103 @@
+"""What a person did stays a person's, whether the dataset holds it, waits to lose it, or has lost it."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.custom_labels.risks import Risk
+from tests.refreshes.imports import FOLDER, Imports, refused
+from tests.refreshes.people import People
+
+pytestmark = pytest.mark.integration
+
+IMAGE = "echo/0.png"
+KEY = FOLDER + IMAGE
+
+
+@pytest.mark.parametrize("replaces_between", [False, True])
+def test_a_box_on_a_held_image_is_still_there_when_the_image_comes_back(
+    registered: Imports, people: People, replaces_between: bool
+) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    body = people.body(IMAGE)
+    people.delete(IMAGE)
+    held = registered.run(removals="hold")
+    assert held.reasons[KEY] == "held HELD_UNTIL_REPLACED"
+    if replaces_between:
+        replaced = registered.run()
+        assert replaced.action == "replace"
+        assert replaced.risks[Risk.WORK_REMOVED] == 1
+        assert replaced.rows[KEY].entry
+    people.put_body(IMAGE, body)
+    back = registered.run(removals="hold")
+    assert people.boxes(IMAGE) == [7]
+    assert back.reasons[KEY] == "registered KEPT_DATASET_ENTRY"
+
+
+def test_a_box_that_was_drawn_while_the_image_was_held_counts_as_work(registered: Imports, people: People) -> None:
+    exclude = [IMAGE]
+    registered.run(removals="hold", exclude=exclude)
+    people.draw(IMAGE, "echo", left=7)
+    with refused("RISKS_FOUND") as caught:
+        registered.run(approval="never", max_removed_percent=50, exclude=exclude)
+    assert caught.value.details["risks"] == [Risk.WORK_REMOVED]
+
+
+def test_a_label_that_a_person_removed_stays_removed_when_the_image_comes_back(
+    registered: Imports, people: People
+) -> None:
+    people.label(IMAGE)
+    body = people.body(IMAGE)
+    people.delete(IMAGE)
+    assert registered.run().risks[Risk.WORK_REMOVED] == 1
+    people.put_body(IMAGE, body)
+    registered.run()
+    assert people.said()[IMAGE] == set()
+
+
+def test_an_edit_that_once_equals_the_source_stays_a_persons(registered: Imports, people: People) -> None:
+    people.label(IMAGE, "speaker")
+    registered.run()
+    registered.run(label_aliases={"echo": "speaker"})
+    assert set(map(frozenset, people.said().values())) == {frozenset({"speaker"}), frozenset({"dot"})}
+    done = registered.run()
+    assert people.said()[IMAGE] == {"speaker"}
+    assert done.reasons[KEY] == "registered KEPT_DATASET_ENTRY"
+
+
+def test_boxes_that_do_not_fit_come_back_with_the_old_picture(registered: Imports, people: People) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    registered.run()
+    body = people.body(IMAGE)
+    people.put(IMAGE, size=(80, 80))
+    misfit = registered.run()
+    assert misfit.reasons[KEY] == "quarantined BOXES_DO_NOT_FIT"
+    registered.run(register=False)
+    people.put_body(IMAGE, body)
+    registered.run()
+    assert people.boxes(IMAGE) == [7]
+
+
+def test_removed_images_are_counted_without_those_that_were_removed_earlier(
+    registered: Imports, people: People
+) -> None:
+    people.draw("echo/0.png", "echo")
+    people.draw("echo/1.png", "echo")
+    people.delete("echo/0.png", "echo/1.png")
+    assert registered.run().states["removed"] == 2
+    people.delete("dot/0.png", "dot/1.png", "dot/2.png")
+    done = registered.run()
+    assert done.screen["departures"] == {"removed": 3, "moved": 0, "kept_aside": 2}
+    assert {row.key for row in done.rows.values() if row.entry} == {f"{FOLDER}echo/0.png", f"{FOLDER}echo/1.png"}
+
+
+def test_work_kept_aside_outlives_imports_of_other_folders(registered: Imports, people: People) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    body = people.body(IMAGE)
+    people.delete(IMAGE)
+    registered.run()
+    people.place.put("elsewhere/other/a.png")
+    registered.run(s3_folder=f"s3://{people.place.images}/elsewhere")
+    people.put_body(IMAGE, body)
+    registered.run()
+    assert people.boxes(IMAGE) == [7]
