@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 
 import msgspec
 import pytest
@@ -20,16 +21,25 @@ from include.object_store.exports import read_export
 from include.object_store.registration_journal import HeldJournal, read_journal
 from include.object_store.snapshots import Base, read_current, read_summary, write_current
 from include.object_store.streams import put_bytes, read_bytes
+from include.pipelines import runs
 from include.pipelines.base_rebuild import BaseRebuild, RebuildOptions
 from include.pipelines.boto_datasets import BotoDataset
+from include.rekognition import hook
 from tests.fixtures.places import HOLDER, Place
 from tests.fixtures.registered_datasets import GONE, KEYS, RegisteredDataset
 
 pytestmark = pytest.mark.integration
 
 
+# To make clients takes longer than all that a run does with them here.
+_s3_session, _rekognition_hook = cache(runs.s3_session), cache(runs.rekognition_hook)
+
+
 @pytest.fixture
-def registered(place: Place) -> RegisteredDataset:
+def registered(place: Place, monkeypatch: pytest.MonkeyPatch) -> RegisteredDataset:
+    monkeypatch.setattr(hook, "requests_per_s", lambda: 1000.0)
+    monkeypatch.setattr(runs, "s3_session", _s3_session)
+    monkeypatch.setattr(runs, "rekognition_hook", _rekognition_hook)
     return RegisteredDataset(place)
 
 
