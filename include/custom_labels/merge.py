@@ -374,7 +374,9 @@ class _Image:
         if same and (not theirs.errors or _is_faulty(line)):
             # Sending a line again with the errors that it has by itself repairs nothing.
             return self._our(image, line, source_ref, ours, Outcome.SAME, before=before, theirs=theirs)
-        if same or not self._is_work(theirs):
+        # What another import sent without a label is no one's statement about the image.
+        is_blank = ours.is_labelled and not theirs.is_labelled and theirs.content in self.sent_by_others
+        if same or is_blank or not self._is_work(theirs):
             if image.is_carried:
                 entry = _at(taken, source_ref)
                 return self._our(image, entry, source_ref, theirs, Outcome.SAME, before=before, theirs=theirs)
