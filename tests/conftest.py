@@ -24,6 +24,8 @@ os.environ.update(
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_airflow_home}/airflow.db",
     AIRFLOW__LOGGING__BASE_LOG_FOLDER=f"{_airflow_home}/logs",
     PYTHONPATH=str(PROJECT),
+    # A task makes it where it is missing, which takes a running Airflow.
+    AIRFLOW_VAR_CUSTOM_LABELS_AIRFLOW_ID="example-airflow",
 )
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     # A developer's own credentials and endpoints must never reach a test.

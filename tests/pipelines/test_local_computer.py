@@ -76,7 +76,6 @@ def test_only_a_destination_that_was_asked_for_is_checked_at_first() -> None:
     asked = LocalComputerRequest(upload_id="a", destination="s3://example-images/x")
     assert [str(place) for place in asked.needs.destinations] == ["s3://example-images/x/"]
     assert LocalComputerRequest(upload_id="a").needs.destinations == ()
-    assert asked.scope is None
 
 
 def work(step: Callable[..., Any], *args: Any) -> Any:
