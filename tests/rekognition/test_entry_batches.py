@@ -95,7 +95,9 @@ def test_default_size_stays_below_the_limit_also_in_base64() -> None:
     assert MAX_BATCH_SIZE_BYTES * 4 / 3 < 5_242_880
 
 
-@pytest.mark.parametrize("entries", [b"\xc3\xa9\nb", "é\nb", ["é", b"b"], iter(["é", "b"])], ids=repr)
+@pytest.mark.parametrize(
+    "entries", [b"\xc3\xa9\nb", "é\nb", ["é", b"b"], iter(["é", "b"])], ids=["bytes", "text", "list", "iterator"]
+)
 def test_forms_of_inline_entries(entries) -> None:
     source = InlineEntries(entries)
     assert source.read(0, 100) == b"\xc3\xa9\nb"
