@@ -224,7 +224,8 @@ def carried_page(page: LedgerPage) -> Iterator[LedgerRow]:
         # An entry with an error is still an entry: left out, it would count as removed.
         if row.state in IN_MANIFEST or row.reason is Reason.ENTRY_ERROR:
             kept = State.UNLABELLED if row.label is None else State.LABELLED
-            entry = row.entry
+            # What has given way to this import is not what was registered.
+            entry = None if row.reason is Reason.OVERWRITTEN_DATASET_ENTRY else row.entry
             if entry is not None and not entry.endswith(b"\n"):
                 # A person's, as Rekognition listed it; it becomes a line of a manifest.
                 entry = submission_line(entry)

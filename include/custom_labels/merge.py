@@ -123,10 +123,12 @@ class PendingDigest:
     """What an unfinished run may have sent for an image.
 
     :ivar content: digest
+    :ivar overwrites: a person's entry that gave way to it
     """
 
     identity: str
     content: bytes
+    overwrites: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +236,7 @@ class _Image:
     base: BaseImage | None = None
     sent: set[bytes] = field(default_factory=set)
     sent_by_others: set[bytes] = field(default_factory=set)
+    overwritten: dict[bytes, bytes] = field(default_factory=dict)
 
     def add(self, version: Version) -> None:
         match version:
@@ -247,6 +250,8 @@ class _Image:
                     self.sent.add(version.sent)
             case PendingDigest():
                 self.sent.add(version.content)
+                if version.overwrites is not None:
+                    self.overwritten[version.content] = version.overwrites
             case OtherImport():
                 self.sent_by_others.add(version.sent)
 
@@ -266,7 +271,10 @@ class _Image:
         """What was sent last, as far as the dataset's entry shows it."""
         if entry is not None and entry.content in self.sent:
             return entry.content
-        return self.base.sent if self.base else None
+        # At whichever place of the image it stands, an entry that was sent is evidence.
+        stands = (read_entry(each.line)[1].content for each in self.theirs)
+        seen = next((content for content in stands if content in self.sent), None)
+        return seen or (self.base.sent if self.base else None)
 
     def work(self) -> bytes | None:
         """A person's entry of the image, in the dataset or remembered."""
@@ -370,6 +378,8 @@ class _Image:
         if taken is None:
             return self._our(image, line, source_ref, ours, Outcome.NEW, before=None)
         _, theirs = read_entry(taken)
+        if found is not None and taken is found.line and theirs.content in self.overwritten:
+            return self._overwritten(image, line, source_ref, ours, self.overwritten[theirs.content], before=before)
         same = theirs.content == ours.content
         if same and (not theirs.errors or _is_faulty(line)):
             # Sending a line again with the errors that it has by itself repairs nothing.
@@ -382,10 +392,7 @@ class _Image:
                 return self._our(image, entry, source_ref, theirs, Outcome.SAME, before=before, theirs=theirs)
             return self._our(image, line, source_ref, ours, Outcome.CHANGED, before=before)
         if policy.human_edits == "overwrite" and not image.is_carried:
-            detail = f"the dataset had {describe(taken)}"
-            return self._our(
-                image, line, source_ref, ours, Outcome.OVERWRITTEN, before=before, work=taken, detail=detail
-            )
+            return self._overwritten(image, line, source_ref, ours, taken, before=before)
         misfit = self._misfit(image, taken)
         if misfit:
             keep = before is not None and policy.removals == "hold"
@@ -420,6 +427,13 @@ class _Image:
             is_on_new_bytes=self._is_on_new_bytes(image) and bool(_box_sizes(taken)),
         )
 
+    def _overwritten(
+        self, image: OurImage, line: bytes, source_ref: str, ours: Entry, work: bytes, *, before: bytes | None
+    ) -> MergedImage:
+        """A person's entry gives way, or has given way to what a run sent that did not come to tell of it."""
+        detail = f"the dataset had {describe(work)}"
+        return self._our(image, line, source_ref, ours, Outcome.OVERWRITTEN, before=before, work=work, detail=detail)
+
     def _our(
         self,
         image: OurImage,
@@ -435,13 +449,17 @@ class _Image:
     ) -> MergedImage:
         # An entry that says the same by itself was not sent, and stays whose it is.
         sent = self._sent_before(theirs) if outcome is Outcome.SAME else ours.content
+        # What a run that did not end well has overwritten is overwritten, and need not be sent again.
+        is_there = outcome is Outcome.SAME or (
+            outcome is Outcome.OVERWRITTEN and before is not None and read_entry(before)[1].content == ours.content
+        )
         return MergedImage(
             identity=self.identity,
             source_ref=source_ref,
             outcome=outcome,
             line=line.rstrip(b"\n"),
             before=before,
-            is_sent=outcome is not Outcome.SAME or before is None,
+            is_sent=before is None or not is_there,
             is_labelled=ours.is_labelled,
             sent=sent,
             work=work,

@@ -2,7 +2,7 @@
 
 A closed ledger says whose work is where. Its column ``sent`` has the digest of what this import last sent for each
 image. Its column ``entry`` has a person's entry in rows that are kept, held, withheld or removed, whether the dataset
-still holds it or not (`remembered_work`).
+still holds it or not (`remembered_work`), and of an overwritten image the entry that gave way.
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ def _with_outcome(row: LedgerRow, outcome: OutcomeRow) -> LedgerRow:
     state = _STATE_OF_OUTCOME.get(outcome.outcome)
     if state is None:
         state = State.REGISTERED if outcome.is_labelled else State.UNLABELLED
-    is_work = state is State.QUARANTINED or outcome.outcome is Outcome.KEPT
+    is_work = state is State.QUARANTINED or outcome.outcome in (Outcome.KEPT, Outcome.OVERWRITTEN)
     return row._replace(
         state=state,
         reason=REASON_OF_OUTCOME[outcome.outcome],

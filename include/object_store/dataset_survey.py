@@ -36,8 +36,8 @@ class DatasetSurvey:
     :ivar bases: the snapshots that `current` names and that are whole, by origin
     :ivar snapshots: all that the dataset has, whole or not, from the one that was written last on
     :ivar damages: what is wrong with anything that a run would use
-    :ivar has_whole_sent: whether the digests that the journal names can be used, where it names any
-    :ivar has_whole_export: the same of the export
+    :ivar whole_sent: the digests that the journal names and that can be used, by origin
+    :ivar has_whole_export: whether the export that the journal names can be used, where it names one
     """
 
     def __init__(self, session: S3Session, dataset: DatasetFolder) -> None:
@@ -48,7 +48,8 @@ class DatasetSurvey:
         self.bases: dict[str, RegisteredSnapshot] = {}
         self.snapshots: list[FoundSnapshot] = []
         self.damages: list[DocumentError] = []
-        self.has_whole_sent = self.has_whole_export = True
+        self.whole_sent: dict[str, str] = {}
+        self.has_whole_export = True
         self._session = session
         self._dataset = dataset
 
@@ -123,11 +124,10 @@ class DatasetSurvey:
                 self.bases[origin] = snapshot
 
     def _look_at_journal(self) -> None:
-        if self.journal is not None and self.journal.sent:
-            self.has_whole_sent = False
+        for origin, uri in self.journal.sent.items() if self.journal is not None else ():
             with self._noticed():
-                deque(read_sent(self._session, S3Uri.parse(self.journal.sent)), maxlen=0)
-                self.has_whole_sent = True
+                deque(read_sent(self._session, S3Uri.parse(uri)), maxlen=0)
+                self.whole_sent[origin] = uri
         if self.journal is not None and self.journal.replacement is not None:
             self.has_whole_export = False
             with self._noticed():

@@ -24,9 +24,6 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 S3Address = Annotated[str, msgspec.Meta(pattern=r"^s3://[^/]+/.")]
 """``s3://`` address of an object in a document."""
 
-OptionalS3Address = Annotated[str, msgspec.Meta(pattern=r"^(s3://[^/]+/.+)?$")]
-"""The same, or empty."""
-
 Document = TypeVar("Document", bound=msgspec.Struct)
 
 _IN_DATASET: Final = re.compile(

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from include.custom_labels.errors import DatasetConflictError
-from include.object_store.documents import Instant, OptionalS3Address, S3Address
+from include.object_store.documents import Instant, S3Address
 from include.object_store.holders import Holder
 from include.object_store.session import S3Session
 from include.object_store.snapshots import DatasetFolder
@@ -88,15 +88,19 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
     """The content of ``registration.json``.
 
-    :ivar sent: ``s3://`` address of the digests that runs which did not end well may have sent
-        (`include.object_store.sent_digests`); empty where the dataset is as `current.json` says
+    :ivar sent: by the origin of an import, the ``s3://`` address of the digests that runs of it which did not end well
+        may have sent (`include.object_store.sent_digests`)
     :ivar replacement: named until a run has verified the dataset that took the place of the one that was deleted
     """
 
     lease: Lease | None = None
-    sent: OptionalS3Address = ""
+    sent: dict[str, S3Address] = {}
     replacement: Replacement | None = None
     registration: Registration | None = None
+
+    def is_open_for(self, origin: str) -> bool:
+        """Whether a run of this import has something to close, even if it finds nothing to change."""
+        return origin in self.sent or self.replacement is not None
 
 
 def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
@@ -213,9 +217,13 @@ class HeldJournal:
         """
         self.write(lease=None)
 
-    def commit(self) -> None:
-        """Nothing is under way any more, and nobody works on the dataset."""
-        self.write(lease=None, sent="", replacement=None, registration=None)
+    def commit(self, origin: str) -> None:
+        """Nothing of this import is under way any more, and nobody works on the dataset.
+
+        What unfinished runs of other imports may have sent is still theirs to tell.
+        """
+        others = {name: sent for name, sent in self.journal.sent.items() if name != origin}
+        self.write(lease=None, sent=others, replacement=None, registration=None)
 
 
 class _LeaseLostError(DatasetConflictError):

@@ -1,14 +1,16 @@
 """What may have been sent to a dataset, as digests: which entries are ours although no ledger says so yet.
 
 A run writes this document before it sends anything, and the journal names it until the run has ended well. It holds
-what the unfinished runs before it may have sent as well, so that none is forgotten.
+what the unfinished runs before it may have sent as well, so that none is forgotten, and the entries by people that they
+may have overwritten: whoever carries on tells of these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -23,21 +25,29 @@ from include.object_store.verified_copies import named
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("identity", pa.string(), nullable=False),
     pa.field("content", pa.binary(DIGEST_BYTES), nullable=False),
+    pa.field("overwrites", pa.binary()),
 ]
+_PAIR: Final = ["identity", "content"]
 SENT_SCHEMA = pa.schema(_FIELDS)
 
 
-def write_sent(session: S3Session, uri: S3Uri, rows: Iterable[tuple[str, bytes]]) -> StoredObject:
+def write_sent(
+    session: S3Session,
+    uri: S3Uri,
+    rows: Iterable[tuple[str, bytes]],
+    overwritten: Mapping[tuple[str, bytes], bytes] = MappingProxyType({}),
+) -> StoredObject:
     """Write the digests, sorted and each pair once.
 
     :param rows: an image's identity and the content digest of a line about it, in any order; an image may have several
+    :param overwritten: entries by people that give way to such a line, by its pair
     :raises AccessError: what S3 answers; the object is not there then
     """
     # In memory, some 50 MB for 250,000 images, and so sorted by the same rule whatever the rows come from.
     pairs = iter(sorted(set(rows)))
     with TableWriter(session, uri, SENT_SCHEMA) as table:
         while page := list(islice(pairs, PAGE_ROWS)):
-            table.append(*map(list, zip(*page, strict=True)))
+            table.append(*map(list, zip(*page, strict=True)), [overwritten.get(pair) for pair in page])
     return stored_of(table)
 
 
@@ -49,9 +59,22 @@ def read_sent(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, bytes]]:
     """
     before: tuple[str, bytes] | None = None
     with named(uri, "the journal"):
-        for identities, contents in read_columns(session, uri, SENT_SCHEMA, SENT_SCHEMA.names):
+        for identities, contents in read_columns(session, uri, SENT_SCHEMA, _PAIR):
             for pair in zip(identities, contents, strict=True):
                 if before is not None and pair <= before:
                     raise unreadable(uri, "its rows are not sorted")
                 yield pair
                 before = pair
+
+
+def read_overwritten(session: S3Session, uri: S3Uri) -> Iterator[tuple[tuple[str, bytes], bytes]]:
+    """The entries that a line took the place of, or may have, each after the pair of that line.
+
+    :raises DocumentError: DOCUMENT_MISSING or DOCUMENT_UNREADABLE
+    :raises AccessError: what else S3 answers
+    """
+    with named(uri, "the journal"):
+        for identities, contents, entries in read_columns(session, uri, SENT_SCHEMA, [*_PAIR, "overwrites"]):
+            for identity, content, entry in zip(identities, contents, entries, strict=True):
+                if entry is not None:
+                    yield (identity, content), entry

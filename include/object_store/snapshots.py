@@ -88,10 +88,21 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     """The snapshot that one import of a dataset was last registered from.
 
     :ivar summary_sha256: digest of its `summary.json`, which has the digests of the other objects
+    :ivar begun_at: when the run began that the snapshot is of
     """
 
     snapshot_id: str
     summary_sha256: str = ""
+    begun_at: Instant | None = None
+
+    def __post_init__(self) -> None:
+        # One of another form would fail later, where nobody expects it to.
+        _ = self.as_of
+
+    @property
+    def as_of(self) -> datetime:
+        """The time that the snapshot is as of, in UTC."""
+        return time_of(self.snapshot_id)
 
 
 class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +115,6 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     :ivar run: that has registered it
     :ivar origin: of the import, as it was resolved
     :ivar bases: of each import of the dataset, by origin
-    :ivar begun_at: when the run began that the snapshot is of
     :ivar entries: that the dataset was verified to have; -1 where that is not known
     :ivar labelled: how many of them have a label or a box
     :ivar content_sha256: of what the dataset holds: entries and the images' ETags
@@ -122,7 +132,6 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     run: Holder | None = None
     origin: str = ""
     bases: dict[str, Base] = {}
-    begun_at: Instant | None = None
     entries: int = -1
     labelled: int = -1
     content_sha256: str = ""

@@ -178,9 +178,9 @@ class BaseRebuild:
         if survey.journal is not None and not options.is_dry:
             self._held = self._take(survey.journal)
         replacement = self._replacement()
-        sent = survey.journal.sent if survey.journal and survey.has_whole_sent else ""
-        if not survey.has_whole_sent:
-            self._say("sent: what unfinished runs may have sent counts as a person's work, and stays")
+        sent = survey.whole_sent
+        for origin in sorted(survey.journal.sent.keys() - sent.keys()) if survey.journal else ():
+            self._say(f"sent: what unfinished runs of {origin!r} may have sent counts as a person's work, and stays")
         if replacement is not None:
             self._say(f"export: {replacement.entries} stays named, with {replacement.count:,} entries")
         if not options.is_dry:
@@ -311,8 +311,8 @@ class BaseRebuild:
         if self._options.is_dry:
             return
         summary = self._publish(base, origin, aside, read)
-        bases = {name: self._base(snapshot.summary.snapshot_id) for name, snapshot in whole.items()}
-        bases[origin] = self._base(summary.snapshot_id)
+        bases = {name: self._base(snapshot.summary.snapshot_id, named.get(name)) for name, snapshot in whole.items()}
+        bases[origin] = self._base(summary.snapshot_id, named.get(origin))
         if self._held is not None:
             # Of somebody who has taken the lease meanwhile, the base is not overwritten.
             self._held.renew(self._now(), LEASE)
@@ -325,7 +325,6 @@ class BaseRebuild:
             run=self._holder,
             origin=origin,
             bases=bases,
-            begun_at=before.begun_at if before else None,
             announced=before.announced if before else "",
             summary_sha256=bases[origin].summary_sha256,
         )
@@ -333,8 +332,12 @@ class BaseRebuild:
         self._say(f"written: {self._dataset.snapshot(summary.snapshot_id).folder}")
         self._say(f"written: {self._dataset.current}")
 
-    def _base(self, snapshot_id: str) -> Base:
-        return Base(snapshot_id=snapshot_id, summary_sha256=summary_sha256(self._session, self._dataset, snapshot_id))
+    def _base(self, snapshot_id: str, before: Base | None) -> Base:
+        return Base(
+            snapshot_id=snapshot_id,
+            summary_sha256=summary_sha256(self._session, self._dataset, snapshot_id),
+            begun_at=before.begun_at if before else None,
+        )
 
     def _read_entries(self, arn: str | None, sent: set[tuple[str, bytes]]) -> _Entries:
         """The dataset's entries; they are kept as the snapshot's, as people may have lost something already."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
@@ -48,7 +48,7 @@ from include.custom_labels.update_batches import Change
 from include.object_store.exports import read_export
 from include.object_store.registered_snapshot import RegisteredSnapshot, read_registered
 from include.object_store.registration_journal import Journal
-from include.object_store.sent_digests import read_sent, write_sent
+from include.object_store.sent_digests import read_overwritten, read_sent, write_sent
 from include.object_store.snapshots import CurrentSnapshot
 from include.object_store.streams import ObjectWriter, StoredObject, read_lines, stored_of
 from include.object_store.tables import read_ledger
@@ -81,6 +81,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar removals: entries that are only got rid of by replacing the dataset
     :ivar removed: images that the dataset loses by that
     :ivar removed_digest: of the source-refs of these entries, for the approval
+    :ivar overwritten_digest: of people's entries that give way to the source, for the approval
     :ivar moved: images that were found again at another place
     :ivar work_removed: images of `removed` with a person's work, which is kept aside
     :ivar work_overwritten: images whose entry by a person gives way to the source
@@ -103,6 +104,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     removals: int
     removed: Sampled
     removed_digest: str
+    overwritten_digest: str
     moved: int
     work_removed: Sampled
     work_overwritten: Sampled
@@ -143,8 +145,8 @@ class Merge:
             our_images(run, self.built),
             _moved(there, moves, is_list=True),
             _moved(base_images(base), moves),
-            _moved(pending_digests(run, self.journal), moves),
-            *(_moved(images, moves) for images in other_imports(run, self.current, self.origin)),
+            _moved(pending_digests(run, self.journal, self.origin), moves),
+            *(_moved(images, moves) for images in other_imports(run, self.current, self.journal, self.origin)),
         ]
         policy = MergePolicy(human_edits=run.request.human_edits, removals=run.request.removals)
         return self._write(merge(streams, policy), _elsewhere(run, self.built), len(moves))
@@ -155,6 +157,7 @@ class Merge:
         names = ("merged.manifest", "changes.manifest", "outcomes.jsonl")
         told: list[OutcomeRow] = []
         digests: list[tuple[str, bytes]] = []
+        overwritten: dict[tuple[str, bytes], bytes] = {}
         self.changes.clear()
         with ExitStack() as stack:
             manifest, changes = (
@@ -174,10 +177,12 @@ class Merge:
                         )
                 if image.sent is not None:
                     digests.append((image.identity, image.sent))
+                    if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
+                        overwritten[image.identity, image.sent] = image.work
                 if row := outcome_of_image(image):
                     told.append(row)
             size_bytes = manifest.tell()
-        stored = write_sent(run.s3, run.staged("digests.parquet"), digests)
+        stored = write_sent(run.s3, run.staged("digests.parquet"), digests, overwritten)
         # Images that were elsewhere before stand where they are now.
         told.sort(key=lambda row: row.key)
         write_outcomes(run, told)
@@ -200,6 +205,7 @@ class Merge:
             removals=tally.removals,
             removed=tally.removed.total(),
             removed_digest=tally.digest.hexdigest() if tally.removals else "",
+            overwritten_digest=tally.overwritten_digest.hexdigest() if tally.totals[Outcome.OVERWRITTEN] else "",
             moved=moved,
             work_removed=tally.work_removed.total(),
             work_overwritten=tally.work_overwritten.total(),
@@ -244,7 +250,7 @@ class _Tally:
         self.removals = 0
         self.removed, self.work_removed = _Sample(), _Sample()
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
-        self.digest = hashlib.sha256()
+        self.digest, self.overwritten_digest = hashlib.sha256(), hashlib.sha256()
         self._elsewhere = elsewhere
 
     def add(self, image: MergedImage) -> None:
@@ -262,6 +268,7 @@ class _Tally:
                 self.work_removed.add(image.source_ref)
         if image.outcome is Outcome.OVERWRITTEN:
             self.work_overwritten.add(image.source_ref)
+            self.overwritten_digest.update(image.source_ref.encode() + b"\n" + (image.work or b"") + b"\n")
         if image.is_on_new_bytes:
             self.work_on_new_bytes.add(image.source_ref)
 
@@ -384,10 +391,15 @@ def places(rows: Iterable[tuple[str, LedgerRow]]) -> Iterator[tuple[str, str, in
     return ((name, row.etag, row.size_bytes) for name, row in rows)
 
 
-def other_imports(run: ImportRun, current: CurrentSnapshot | None, origin: str) -> list[Iterator[OtherImport]]:
-    """The images that each other import of the dataset has brought."""
-    others = [name for name in (current.bases if current else ()) if name != origin]
-    return [_brought(base) for name in others if (base := base_of(run, current, name)) is not None]
+def other_imports(
+    run: ImportRun, current: CurrentSnapshot | None, journal: Journal, origin: str
+) -> list[Iterator[OtherImport]]:
+    """The images that each other import of the dataset has brought, or an unfinished run of it may have."""
+    bases = [base_of(run, current, name) for name in (current.bases if current else ()) if name != origin]
+    return [
+        *(_brought(base) for base in bases if base is not None),
+        *(_may_have_brought(run, uri) for name, uri in journal.sent.items() if name != origin),
+    ]
 
 
 def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
@@ -396,11 +408,31 @@ def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
             yield OtherImport(identity=name, sent=row.sent)
 
 
-def pending_digests(run: ImportRun, journal: Journal) -> Iterator[PendingDigest]:
-    """What runs that did not end well may have sent."""
-    if journal.sent:
-        for name, content in read_sent(run.s3, S3Uri.parse(journal.sent)):
-            yield PendingDigest(identity=name, content=content)
+def _may_have_brought(run: ImportRun, uri: str) -> Iterator[OtherImport]:
+    return (OtherImport(identity=name, sent=content) for name, content in read_sent(run.s3, S3Uri.parse(uri)))
+
+
+def pending_digests(run: ImportRun, journal: Journal, origin: str) -> Iterator[PendingDigest]:
+    """What runs of the import that did not end well may have sent."""
+    if origin in journal.sent:
+        uri = S3Uri.parse(journal.sent[origin])
+        overwritten = dict(read_overwritten(run.s3, uri))
+        for pair in read_sent(run.s3, uri):
+            name, content = pair
+            yield PendingDigest(identity=name, content=content, overwrites=overwritten.get(pair))
+
+
+def before_overwriting(
+    run: ImportRun, entries: Sequence[TheirEntry], journal: Journal, origin: str
+) -> Iterable[TheirEntry]:
+    """The entries, with those by people in their places that an unfinished run of this import has overwritten."""
+    if origin not in journal.sent:
+        return entries
+    overwritten = dict(read_overwritten(run.s3, S3Uri.parse(journal.sent[origin])))
+    return (
+        replace(each, line=overwritten.get((each.identity, read_entry(each.line)[1].content), each.line))
+        for each in entries
+    )
 
 
 def _moved(versions: Iterable[Any], moves: Mapping[str, str], *, is_list: bool = False) -> Iterable[Any]:

@@ -19,10 +19,11 @@ from include.object_store.registered_snapshot import RegisteredSnapshot, nearest
 from include.object_store.snapshots import DatasetType
 from include.object_store.tables import write_ledger
 from include.pipelines.manifests import check_faults
+from include.pipelines.origins import registered_base
 from include.pipelines.requests import SplitRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.shards import pages_of
-from include.pipelines.side_changes import registered_base, run_of_type, write_arriving_work
+from include.pipelines.side_changes import run_of_type, write_arriving_work
 from include.pipelines.steps import step
 from include.rekognition.errors import translated_errors
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from include.object_store.registered_snapshot import RegisteredSnapshot
+from include.object_store.snapshots import read_current
+from include.pipelines.dataset_merge import base_of
 from include.pipelines.ground_truth import output_of_job
 from include.pipelines.requests import (
     ExistingDatasetRequest,
@@ -41,3 +44,13 @@ def origin_of(run: ImportRun, provenance: Mapping[str, Any] | None) -> str:
 def dataset_of(arn: str) -> str:
     """Account, Region, project and type of a dataset, which stay when it is replaced."""
     return arn.rpartition("/")[0]
+
+
+def registered_base(run: ImportRun, provenance: Mapping[str, Any] | None = None) -> RegisteredSnapshot | None:
+    """The snapshot that the same import of the dataset was last registered from; None where it never was.
+
+    :param provenance: as for `origin_of`
+    :raises DocumentError: it is missing or damaged
+    """
+    found = read_current(run.s3, run.dataset)
+    return base_of(run, found[0], origin_of(run, provenance)) if found else None

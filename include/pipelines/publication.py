@@ -108,7 +108,7 @@ def publish(
         },
     )
     current = _make_current(import_run, built, summary, plan, reconciled) if reconciled["dataset_arn"] else None
-    _release(import_run)
+    _release(import_run, plan.origin)
     changed = current is not None and current.announced != current.announcement
     if changed:
         _send_event(import_run, summary, reconciled)
@@ -156,6 +156,8 @@ def _make_current(
     """Name the registered snapshot; None where another run has registered one meanwhile."""
     found = read_current(run.s3, run.dataset)
     before = found[0] if found else None
+    # Whoever took over since has changed what was just read, or is going to change it.
+    _fence(run, plan)
     if before is not None and before.snapshot_id == summary.snapshot_id:
         return before
     if plan.action not in WRITES and before != plan.fingerprint.current:
@@ -176,9 +178,8 @@ def _make_current(
         origin=plan.origin,
         bases={
             **(before.bases if before else {}),
-            plan.origin: Base(snapshot_id=summary.snapshot_id, summary_sha256=digest),
+            plan.origin: Base(snapshot_id=summary.snapshot_id, summary_sha256=digest, begun_at=run.begun_at),
         },
-        begun_at=run.begun_at,
         entries=stats["TotalEntries"],
         labelled=stats["LabeledEntries"],
         content_sha256=content,
@@ -207,11 +208,11 @@ def acknowledge(run: ImportRun, snapshot_id: str) -> None:
         log.info("%s", error)
 
 
-def _release(run: ImportRun) -> None:
+def _release(run: ImportRun, origin: str) -> None:
     """End the lease, where this run took it: nothing is under way any more."""
     lease = read_journal(run.s3, run.dataset).lease
     if lease and lease.holder == run.holder:
-        HeldJournal.resume(run.s3, run.dataset, run.holder).commit()
+        HeldJournal.resume(run.s3, run.dataset, run.holder).commit(origin)
 
 
 def _send_event(run: ImportRun, summary: SnapshotSummary, reconciled: dict[str, Any]) -> None:

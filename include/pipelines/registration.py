@@ -20,7 +20,7 @@ from include.custom_labels.update_batches import BatchPlan, Change, plan_batches
 from include.custom_labels.validation import ManifestValidator
 from include.object_store.dataset_documents import read_documents
 from include.object_store.registration_journal import Journal
-from include.object_store.snapshots import CurrentSnapshot, read_current
+from include.object_store.snapshots import Base, CurrentSnapshot, read_current
 from include.object_store.streams import ObjectWriter, read_chunks, read_lines
 from include.pipelines.dataset_merge import (
     JSON_LINES,
@@ -28,6 +28,7 @@ from include.pipelines.dataset_merge import (
     MergeResult,
     Sampled,
     base_of,
+    before_overwriting,
     ledger_outcomes,
     read_dataset,
     with_export,
@@ -121,6 +122,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def removed_digest(self) -> str:
         return self.merged.removed_digest if self.merged else ""
 
+    @property
+    def overwrites(self) -> int:
+        """Entries by people that give way to the source."""
+        return self.totals.get(Outcome.OVERWRITTEN, 0)
+
+    @property
+    def overwritten_digest(self) -> str:
+        return self.merged.overwritten_digest if self.merged else ""
+
     def to_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
@@ -153,16 +163,18 @@ def make_plan(run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str,
         return Plan(action="build_only", project=project)
     found = read_current(run.s3, run.dataset)
     current = found[0] if found else None
-    if current and is_superseded(run, current):
-        log.info("The dataset is registered as of %s already, which is later.", current.as_of.isoformat())
+    origin = origin_of(run, provenance)
+    base = current.bases.get(origin) if current else None
+    if base and is_superseded(run, base):
+        log.info("This import is registered as of %s already, which is later.", base.as_of.isoformat())
         return Plan(action="superseded", project=project)
-    return _Planning(run, built, origin_of(run, provenance), journal, current).plan()
+    return _Planning(run, built, origin, journal, current).plan()
 
 
-def is_superseded(run: ImportRun, current: CurrentSnapshot) -> bool:
-    """Whether the dataset is registered as of a later time, which only a person may go back from."""
+def is_superseded(run: ImportRun, base: Base) -> bool:
+    """Whether the same import is registered as of a later time, which only a person may go back from."""
     # A time that is not over is no reason to register nothing until then.
-    return run.run_type in ("scheduled", "backfill") and run.as_of < current.as_of <= utc_now()
+    return run.run_type in ("scheduled", "backfill") and run.as_of < base.as_of <= utc_now()
 
 
 def fingerprint(run: ImportRun, journal: Journal) -> Fingerprint:
@@ -250,7 +262,8 @@ class _Planning:
             return self._unchanged(arn, description)
         entries, description = read_consistently(self._run, arn)
         entries = with_export(self._run, entries, self._journal)
-        export = write_export(self._run, entries)
+        before = before_overwriting(self._run, entries, self._journal, self._begun.origin)
+        export = write_export(self._run, before)
         merged, changes = self._merge(entries)
         if merged.removals:
             plan = self._planned("replace", merged, self._fingerprint(arn, description))
@@ -346,7 +359,7 @@ class _Planning:
             current is not None
             and current.origin == self._begun.origin
             and self._run.request.human_edits == "keep"
-            and without_run(self._journal) == Journal()
+            and not self._journal.is_open_for(self._begun.origin)
             and (current.manifest_sha256, current.objects_sha256) == (built["manifest_sha256"], built["objects_sha256"])
             and (current.dataset_arn, current.dataset_updated_at) == (arn, updated_at(description))
             and (current.entries, current.labelled) == (stats["TotalEntries"], stats["LabeledEntries"])

@@ -25,18 +25,18 @@ from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import identity
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome
+from include.custom_labels.risks import Risk
 from include.object_store.exports import read_export
 from include.object_store.holders import Holder
 from include.object_store.ranged_reads import read_range
 from include.object_store.registration_journal import (
     HeldJournal,
-    Journal,
     Registration,
     Replacement,
     Step,
     read_journal,
 )
-from include.object_store.sent_digests import read_sent, write_sent
+from include.object_store.sent_digests import read_overwritten, read_sent, write_sent
 from include.object_store.snapshots import read_current
 from include.object_store.streams import ObjectWriter, copy_object, put_json, read_json, read_lines
 from include.pipelines.dataset_merge import JSON_LINES, read_outcomes
@@ -97,7 +97,8 @@ class RegistrationWork:
         """Go as far as can be gone now: the plan that was carried out, and the dataset as it was verified.
 
         :raises WaitingError: there is something to wait for first
-        :raises DatasetConflictError: LEASE_LOST, RUN_OUTDATED, REMOVALS_CHANGED, DATASET_TAKEN, DATASET_VANISHED
+        :raises DatasetConflictError: LEASE_LOST, RUN_OUTDATED, REMOVALS_CHANGED, OVERWRITES_CHANGED, DATASET_TAKEN,
+            DATASET_VANISHED
         :raises RekognitionDatasetError: Rekognition refused, or could not carry out, what was asked of it
         """
         if self._plan.action not in WRITES and not self._has_to_close_the_journal():
@@ -160,7 +161,7 @@ class RegistrationWork:
 
     def _has_to_close_the_journal(self) -> bool:
         # A run that finds nothing left to do may still have to close the journal of one that was killed at its end.
-        return self._plan.action == "unchanged" and self._plan.fingerprint.journal != Journal()
+        return self._plan.action == "unchanged" and self._plan.fingerprint.journal.is_open_for(self._plan.origin)
 
     def _resume(self) -> None:
         """Take the journal in hand where the lease is this run's already, with the plan that is carried out."""
@@ -202,14 +203,7 @@ class RegistrationWork:
                 "The dataset, or what is known of it, has changed since this run was planned: it is planned again."
             )
             fresh = make_plan(run, self._built, self._provenance, journal)
-            if fresh.removed_digest != self._plan.removed_digest and fresh.removals:
-                raise DatasetConflictError(
-                    "REMOVALS_CHANGED",
-                    f"The dataset was changed after this run was planned: {fresh.removals:,} entries would be removed "
-                    f"now, and {self._plan.removals:,} when it was planned.",
-                    "Clear the run from `plan_registration`, so that the removals are checked again. Nothing was "
-                    "changed.",
-                )
+            self._check_approval(fresh)
             self._plan = fresh
         if self._plan.action not in WRITES:
             return
@@ -226,7 +220,7 @@ class RegistrationWork:
         plan = run.staged("plan.json")
         put_json(run.s3, plan, self._plan)
         self._journal.write(
-            sent=self._sent(journal.sent),
+            sent={**journal.sent, self._plan.origin: self._sent(journal.sent.get(self._plan.origin, ""))},
             replacement=replacement,
             registration=Registration(
                 holder=run.holder,
@@ -240,32 +234,46 @@ class RegistrationWork:
     def _check_age(self) -> None:
         """:raises DatasetConflictError: RUN_OUTDATED, where a run that began later has registered the same source"""
         found = read_current(self._run.s3, self._run.dataset)
-        current = found[0] if found else None
-        if (
-            current is not None
-            and current.origin == self._plan.origin
-            and current.begun_at is not None
-            and self._run.begun_at < current.begun_at
-        ):
+        base = found[0].bases.get(self._plan.origin) if found else None
+        if base is not None and base.begun_at is not None and self._run.begun_at < base.begun_at:
             raise DatasetConflictError(
                 "RUN_OUTDATED",
-                f"A run that began at {current.begun_at.isoformat(timespec='seconds')}, after this one, has "
+                f"A run that began at {base.begun_at.isoformat(timespec='seconds')}, after this one, has "
                 "registered the same source.",
                 "Nothing was written. To import the source as it is now, clear this run from `validate_request`, or "
                 "trigger the Dag.",
             )
 
+    def _check_approval(self, fresh: Plan) -> None:
+        """:raises DatasetConflictError: REMOVALS_CHANGED, or OVERWRITES_CHANGED: nobody has agreed to that"""
+        planned = self._plan
+        if fresh.removals and fresh.removed_digest != planned.removed_digest:
+            raise DatasetConflictError(
+                "REMOVALS_CHANGED",
+                f"The dataset was changed after this run was planned: {fresh.removals:,} entries would be removed "
+                f"now, and {planned.removals:,} when it was planned.",
+                "Clear the run from `plan_registration`, so that the removals are checked again. Nothing was changed.",
+            )
+        is_accepted = Risk.WORK_OVERWRITTEN in self._run.request.accept_risks
+        if fresh.overwrites and not is_accepted and fresh.overwritten_digest != planned.overwritten_digest:
+            raise DatasetConflictError(
+                "OVERWRITES_CHANGED",
+                f"People have worked on the dataset after this run was planned: {fresh.overwrites:,} of their entries "
+                f"would give way to the source now, and {planned.overwrites:,} when it was planned.",
+                "Clear the run from `plan_registration`, so that they are counted again. Nothing was changed.",
+            )
+
     def _sent(self, before: str) -> str:
-        """Write down what this run and unfinished ones before it may have sent; the address."""
+        """Write down what this run, and unfinished ones of the import before it, may have sent; the address."""
         uri = self._run.dataset.sent(self._run.slug)
 
-        def pairs() -> Iterator[tuple[str, bytes]]:
-            if before:
-                yield from read_sent(self._run.s3, S3Uri.parse(before))
-            yield from read_sent(self._run.s3, S3Uri.parse(self._plan.digests))
-
-        # Read to its end before it is written, since it may be the same object.
-        return str(write_sent(self._run.s3, uri, list(pairs())).uri)
+        # Read to their ends before one of them is written again.
+        sources = [S3Uri.parse(source) for source in (before, self._plan.digests) if source]
+        pairs = [pair for source in sources for pair in read_sent(self._run.s3, source)]
+        overwritten = {
+            pair: entry for source in reversed(sources) for pair, entry in read_overwritten(self._run.s3, source)
+        }
+        return str(write_sent(self._run.s3, uri, pairs, overwritten).uri)
 
     # Fences.
 
@@ -512,7 +520,7 @@ class RegistrationWork:
             self._run,
             self._plan,
             registration.dataset_arn,
-            sent=self._journal.journal.sent,
+            sent=self._journal.journal.sent.get(self._plan.origin, ""),
             is_created=registration.is_created,
         )
 

@@ -12,10 +12,9 @@ from include.custom_labels.merge import works
 from include.custom_labels.moves import find_moves
 from include.object_store.registered_snapshot import RegisteredSnapshot
 from include.object_store.registration_journal import read_journal
-from include.object_store.snapshots import DatasetType, read_current
+from include.object_store.snapshots import DatasetType
 from include.pipelines.dataset_merge import (
     base_images,
-    base_of,
     base_rows,
     our_places,
     pending_digests,
@@ -25,7 +24,7 @@ from include.pipelines.dataset_merge import (
     with_export,
     write_works,
 )
-from include.pipelines.origins import origin_of
+from include.pipelines.origins import origin_of, registered_base
 from include.pipelines.runs import ImportRun
 
 _OTHER: Final[dict[DatasetType, DatasetType]] = {"train": "test", "test": "train"}
@@ -65,12 +64,6 @@ def write_arriving_work(run: ImportRun, dataset_type: DatasetType, divided: Mapp
     return str(uri)
 
 
-def registered_base(run: ImportRun) -> RegisteredSnapshot | None:
-    """The snapshot that the same import of the dataset was last registered from; None where it never was."""
-    found = read_current(run.s3, run.dataset)
-    return base_of(run, found[0], origin_of(run, None)) if found else None
-
-
 def _arrivals(run: ImportRun, divided: Mapping[str, Any], there: RegisteredSnapshot) -> dict[str, str]:
     """Images that are new here and that the other dataset knows: their identity now by that there."""
     here = {name for name, row in base_rows(registered_base(run)) if was_at_source(row)}
@@ -86,4 +79,6 @@ def _works_in(run: ImportRun, base: RegisteredSnapshot) -> Iterator[tuple[str, b
     dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
     has_entries = dataset is not None and not dataset["Status"].startswith(_WITHOUT_ENTRIES)
     entries = read_dataset(run, dataset["DatasetArn"]) if dataset is not None and has_entries else []
-    return works([with_export(run, entries, journal), base_images(base), pending_digests(run, journal)])
+    return works(
+        [with_export(run, entries, journal), base_images(base), pending_digests(run, journal, origin_of(run, None))]
+    )

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)
 ONE, TWO = Holder("refresh_example", "one"), Holder("import_s3_folder", "two")
+FOLDER = "s3://example-images/alexa-devices/"
+SENT = {FOLDER: "s3://example-workspace/a.parquet"}
 
 
 @pytest.fixture
@@ -51,16 +53,21 @@ def test_the_life_of_a_registration(session: S3Session, dataset: DatasetFolder) 
     held = take(session, dataset, ONE)
     replacement = Replacement(dataset_arn="arn", entries="s3://example-workspace/e.manifest", count=3)
     registration = Registration(holder=ONE, plan="s3://example-workspace/plan.json", step="delete", dataset_arn="arn")
-    held.write(sent="s3://example-workspace/a.parquet", replacement=replacement, registration=registration)
+    held.write(sent=SENT, replacement=replacement, registration=registration)
     resumed = HeldJournal.resume(session, dataset, ONE)
     assert resumed.journal.replacement == replacement
-    assert resumed.journal.sent == "s3://example-workspace/a.parquet"
+    assert resumed.journal.sent == SENT
     assert resumed.journal.registration == registration
     resumed.release()
     # What is not done stays for the next run.
     left = read_journal(session, dataset)
     assert (left.lease, left.registration, left.replacement) == (None, registration, replacement)
-    take(session, dataset, TWO).commit()
+    take(session, dataset, TWO).commit("s3://example-images/another/")
+    # It is not for another import to tell what this one has sent.
+    assert read_journal(session, dataset) == Journal(sent=SENT)
+    assert read_journal(session, dataset).is_open_for(FOLDER)
+    assert not read_journal(session, dataset).is_open_for("s3://example-images/another/")
+    take(session, dataset, TWO).commit(FOLDER)
     assert read_journal(session, dataset) == Journal()
 
 
@@ -117,28 +124,27 @@ def test_the_lease_of_a_run_that_ended_is_taken_over(
     session: S3Session, dataset: DatasetFolder, more: dict[str, object]
 ) -> None:
     old = take(session, dataset, ONE)
-    old.write(sent="s3://example-workspace/a.parquet")
+    old.write(sent=SENT)
     new = take(session, dataset, TWO, **more)
-    assert new.journal.sent == "s3://example-workspace/a.parquet"
+    assert new.journal.sent == SENT
     # The old one may still be alive: it finds out at its next write.
     with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
         old.write(replacement=None)
     with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
-        old.commit()
+        old.commit(FOLDER)
     assert read_journal(session, dataset) == new.journal
 
 
 def test_a_short_lease_is_renewed_and_released(session: S3Session, dataset: DatasetFolder) -> None:
     short = timedelta(minutes=15)
-    sent = "s3://example-workspace/a.parquet"
-    take(session, dataset, TWO).write(sent=sent)
+    take(session, dataset, TWO).write(sent=SENT)
     held = HeldJournal.take(session, dataset, ONE, now=NOW, has_ended=lambda _: True, lease=short)
     held.renew(NOW + short, short)
     with pytest.raises(DatasetConflictError, match="DATASET_LEASED"):
         take(session, dataset, TWO, now=NOW + short)
     held.release()
     # What a run left under way stays for the next run.
-    assert read_journal(session, dataset) == Journal(sent=sent)
+    assert read_journal(session, dataset) == Journal(sent=SENT)
     with pytest.raises(DatasetConflictError, match="LEASE_LOST"):
         held.renew(NOW, short)
     # Whoever dies holds nothing up for long.

@@ -11,7 +11,7 @@ import pytest
 from bench.stub import Stub
 from include.custom_labels.errors import DocumentError
 from include.object_store import tables
-from include.object_store.sent_digests import SENT_SCHEMA, read_sent, write_sent
+from include.object_store.sent_digests import SENT_SCHEMA, read_overwritten, read_sent, write_sent
 from include.object_store.snapshots import Workspace
 from include.object_store.streams import put_bytes
 from include.object_store.tables import TableWriter
@@ -50,6 +50,14 @@ def test_pairs_come_back_sorted_and_once(
     assert list(read_sent(session, URI)) == sorted(pairs)
 
 
+def test_what_a_line_took_the_place_of_is_remembered_with_it(serve: Serve) -> None:
+    session = session_of(serve([]))
+    kept, sent = ("s3://example-images/a.png", digest(1)), ("s3://example-images/b.png", digest(2))
+    write_sent(session, URI, [sent, kept], {sent: b"a person's"})
+    assert list(read_overwritten(session, URI)) == [(sent, b"a person's")]
+    assert list(read_sent(session, URI)) == [kept, sent]
+
+
 def test_one_that_is_missing_is_said_to_be(serve: Serve) -> None:
     with pytest.raises(DocumentError, match="rebuild-base s3://example-images/labels/ --project alexa") as caught:
         list(read_sent(session_of(serve([])), URI))
@@ -63,7 +71,7 @@ def test_a_damaged_one_is_refused(serve: Serve, damage: str) -> None:
     write_sent(session, URI, [(f"s3://example-images/{at}.png", digest(at)) for at in range(100)])
     data = stub.objects[URI.key].data
     if damage in ("another schema", "not sorted"):
-        columns = [["b", "a"], [digest(1), digest(2)]]
+        columns = [["b", "a"], [digest(1), digest(2)], [None, None]]
         schema = SENT_SCHEMA if damage == "not sorted" else pa.schema([pa.field("identity", pa.string())])
         with TableWriter(session, URI, schema) as table:
             table.append(*columns[: len(schema.names)])

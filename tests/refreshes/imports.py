@@ -142,19 +142,34 @@ def right_before(client: Any, operation: str, act: Callable[[], object]) -> Iter
 
     :param client: of Rekognition
     """
+    with _at_event(client, f"before-send.rekognition.{operation}", act):
+        yield
+
+
+@contextmanager
+def right_after(client: Any, operation: str, act: Callable[[], object]) -> Iterator[None]:
+    """Once, something happens when a client's request was answered, and nobody knows of the answer yet.
+
+    :param client: of Rekognition
+    """
+    with _at_event(client, f"after-call.rekognition.{operation}", act):
+        yield
+
+
+@contextmanager
+def _at_event(client: Any, event: str, act: Callable[[], object]) -> Iterator[None]:
     acts = [act]
 
     def act_first(**_: Any) -> None:
         if acts:
             acts.pop()()
 
-    event = f"before-send.rekognition.{operation}"
     client.meta.events.register_first(event, act_first)
     try:
         yield
     finally:
         client.meta.events.unregister(event, act_first)
-    assert not acts, f"there was no {operation}"
+    assert not acts, f"there was no {event}"
 
 
 class DeathError(BaseException):
@@ -204,6 +219,14 @@ class Import:
         inputs = {"run": self.run.to_json(), "built": self.built, "provenance": self.provenance}
         self.reconciled = self._execute(RegisterDatasetOperator, plan=self.planned, **inputs)
         return self
+
+    def register_and_die(self, place: Place) -> None:
+        """The worker dies before it hears that its update was accepted, which it was."""
+        with right_after(self.run.rekognition.conn, "UpdateDatasetEntries", die), pytest.raises(DeathError):
+            self.register()
+        arn = place.dataset_arn()
+        assert arn
+        assert place.wait_until_ready(arn)["Status"] == "UPDATE_COMPLETE"
 
     def publish(self) -> Import:
         """The task *publish_snapshot*."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.custom_labels.risks import Risk
+from include.object_store.registration_journal import Journal
 from tests.fixtures.places import Place, picture
 from tests.refreshes.imports import FOLDER, Imports
 from tests.refreshes.people import People
@@ -79,3 +80,32 @@ def test_a_persons_edit_survives_both_imports_that_bring_the_same_images(registe
         done = registered.run(s3_folder=folder)
         assert people.said()["echo/0.png"] == {"speaker"}
         assert done.rows[f"{FOLDER}echo/0.png"].reason == "KEPT_DATASET_ENTRY"
+
+
+def test_what_a_dead_run_has_sent_is_its_imports_own_after_another_import_was_registered(
+    registered: Imports, people: People, birds: str
+) -> None:
+    registered.run(s3_folder=birds)
+    run = registered.begin(label_aliases={"echo": "Echo"}).plan_it()
+    run.register_and_die(people.place)
+    run.end("failed")
+    other = registered.run(s3_folder=birds, label_aliases={"owl": "Owl"})
+    assert other.merged.totals == {"changed": 1, "other": 8, "same": 2}
+    done = registered.run()
+    assert (done.merged.totals["changed"], done.merged.totals.get("kept", 0)) == (4, 0)
+    assert people.said()["echo/0.png"] == {"echo"}
+    assert done.journal == Journal()
+
+
+def test_what_a_dead_run_has_brought_is_not_removed_by_another_import(
+    registered: Imports, people: People, birds: str
+) -> None:
+    """Both folders have the image; the run that would have said so did not come to it."""
+    people.put("kite/1.png")
+    run = registered.begin().plan_it()
+    run.register_and_die(people.place)
+    run.end("failed")
+    above = f"s3://{people.place.images}"
+    registered.run(s3_folder=above)
+    registered.run(s3_folder=above, exclude=[f"{FOLDER}kite/1.png"])
+    assert "kite/1.png" in people.said()
