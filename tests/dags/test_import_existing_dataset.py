@@ -81,8 +81,7 @@ def test_from_another_account_and_region(
     place: Place, other_aws: LocalAws, run_dag: RunDag, return_value: ReturnValue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = Place(other_aws, place.images, "example-elsewhere", "example-source")
-    for bucket in (there.images, there.workspace):
-        there.s3.create_bucket(Bucket=bucket)
+    other_aws.create_buckets(there.images, there.workspace)
     # Another Region has projects of its own, and the other S3 a bucket of the same name with other images.
     abroad = other_aws.client("rekognition", region_name="eu-west-1")
     there.__dict__["rekognition"] = abroad

@@ -27,7 +27,7 @@ def test_odd_lines_and_two_buckets_end_in_one_dataset(
     place: Place, run_dag: RunDag, return_value: Callable[..., Any]
 ) -> None:
     other = f"{place.images}-other"
-    place.s3.create_bucket(Bucket=other)
+    place.aws.create_buckets(other)
     place.s3.put_object(Bucket=other, Key="a.png", Body=picture())
     place.put("스피커\u200b.png", "boxes.png", "empty.png", "multi.png", "bare.png")
     lines = [

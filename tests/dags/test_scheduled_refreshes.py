@@ -8,7 +8,7 @@ import socket
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from include.pipelines.policy import TAGS
 from include.pipelines.requests import REQUEST_TYPES, GroundTruthRequest, S3FolderRequest, form
 from include.pipelines.sources import SOURCE_TASKS
 from tests.fixtures.airflow_database import DAGS, RunDag
-from tests.fixtures.places import Place
+from tests.fixtures.places import Place, end_of_second
 
 SOURCES = {
     "s3_folder": "s3_folder: s3://example-images/alexa-devices/",
@@ -343,7 +343,7 @@ def test_generated_dags_are_only_made_where_they_are_asked_for(tmp_path: Path) -
 def test_a_run_that_was_triggered_without_a_logical_date(
     alexa_devices: Place, run_dag: RunDag, return_value: Callable[..., Any]
 ) -> None:
-    triggered = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+    triggered = end_of_second()
     run = run_dag("refresh_alexa-devices", alexa_devices.conf(), run_after=triggered)
     assert (run.state, run.logical_date, run.data_interval_end) == ("success", None, None)
     summary = return_value(run, "train.summarize")

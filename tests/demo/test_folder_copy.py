@@ -29,7 +29,7 @@ def write(folder: Path, *names: str) -> None:
 @pytest.fixture
 def bucket(local_aws: LocalAws) -> str:
     name = f"example-{uuid.uuid4()}"
-    local_aws.client("s3").create_bucket(Bucket=name)
+    local_aws.create_buckets(name)
     return name
 
 

@@ -37,7 +37,7 @@ ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 @pytest.fixture
 def bucket(local_aws: LocalAws) -> str:
     name = f"example-{uuid.uuid4().hex}"
-    local_aws.client("s3").create_bucket(Bucket=name)
+    local_aws.create_buckets(name)
     return name
 
 

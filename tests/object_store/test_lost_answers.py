@@ -198,7 +198,7 @@ def test_copies(
     source_aws = local_aws if operation == "CopyObject" else other_aws
     source = S3Session(source_aws.client("s3"))
     if source_aws is other_aws:
-        source.client.create_bucket(Bucket=place.images)
+        other_aws.create_buckets(place.images)
     source.client.put_object(Bucket=place.images, Key="a.png", Body=image)
     target = S3Uri(place.workspace, "copies/a.png")
     with lost_answers(session.client, operation, times) as lost:

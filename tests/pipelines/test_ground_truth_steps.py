@@ -170,7 +170,7 @@ def test_repairs_are_made_where_they_were_asked_for_and_stand_in_the_ledger(plac
 def test_images_of_several_buckets_are_brought_to_one(place: Place) -> None:
     place.put("a/0.png", "a/1.png")
     other = f"{place.images}-other"
-    place.s3.create_bucket(Bucket=other)
+    place.aws.create_buckets(other)
     place.s3.put_object(Bucket=other, Key="a/0.png", Body=picture())
     lines = [
         line(place.images, "a/0.png", species=0, species_metadata=metadata()),
@@ -199,7 +199,7 @@ def test_images_of_several_buckets_are_brought_to_one(place: Place) -> None:
 
 def test_a_copy_never_overwrites_another_image(place: Place) -> None:
     other = f"{place.images}-other"
-    place.s3.create_bucket(Bucket=other)
+    place.aws.create_buckets(other)
     place.s3.put_object(Bucket=other, Key="0.png", Body=picture())
     place.put(f"brought/{other}/0.png")
     write(place, line(other, "0.png", species=0, species_metadata=metadata()))
@@ -356,8 +356,7 @@ def test_images_of_another_account_and_region_are_brought_and_verified(
     place: Place, other_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     abroad = Place(other_aws, f"{place.images}-abroad", f"{place.workspace}-abroad", "example-source")
-    for bucket in (abroad.images, abroad.workspace):
-        abroad.s3.create_bucket(Bucket=bucket)
+    other_aws.create_buckets(abroad.images, abroad.workspace)
     monkeypatch.setenv("AIRFLOW_CONN_EXAMPLE_ABROAD", other_aws.airflow_connection("eu-west-1"))
     names = [f"images/{name}.png" for name in ("a", "ü +%20", "taken")]
     abroad.put(*names)

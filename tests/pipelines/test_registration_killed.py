@@ -162,7 +162,7 @@ def other_project(place: Place) -> Place:
 
 def make_bucket(place: Place, number: int) -> str:
     bucket = f"{place.images}-{number}"
-    place.s3.create_bucket(Bucket=bucket)
+    place.aws.create_buckets(bucket)
     return bucket
 
 

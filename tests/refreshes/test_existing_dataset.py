@@ -28,7 +28,7 @@ class Source:
         self.project = f"{place.project}-source"
         self._imports = imports
         self.bucket = f"{place.images}-source"
-        place.s3.create_bucket(Bucket=self.bucket)
+        place.aws.create_buckets(self.bucket)
         for name in NAMES:
             self.put(name)
         self.make(*NAMES)

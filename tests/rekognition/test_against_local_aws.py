@@ -69,8 +69,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, services: LocalAws) -> None:
 
 @pytest.fixture(scope="module")
 def stored_images(local_aws: LocalAws) -> LocalAws:
+    local_aws.create_buckets(BUCKET)
     s3 = local_aws.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
     image = io.BytesIO()
     Image.new("RGB", (64, 64), "navy").save(image, "PNG")
     for number in range(IMAGES):
