@@ -245,7 +245,8 @@ def clear(history: History, rng: random.Random) -> None:
     history.tally.add("clears")
     current = View(history.place).current
     is_newest = past.command.run_id == current.get("run", {}).get("run_id")
-    may_change = task == PLANNING or not past.is_green or is_newest
+    # A task after the last look at the dataset knows nothing of what came after it.
+    may_change = not past.is_green or task == PLANNING or (task == "register" and is_newest)
     with history.begun_again(past, cleared_from=task) as running:
         history.say(f"run {past.command.run_id} is cleared from {task}")
         history.finish(running)

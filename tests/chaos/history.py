@@ -392,7 +392,7 @@ class History:
         expected = self.truth.expect(asked, source)
         is_deleted = running.meanwhile is not None and not view.arn
         if running.is_green and running.ended is not None:
-            self._check_superseded(running, view.current)
+            self._check_superseded(running, view)
             promises.ledger_partitions_the_listing(view.ledger(running.ended["snapshot_id"]), asked, source)
             may_change = may_change and asked.register and running.ended["action"] != "superseded"
             if running.ended["action"] == "unchanged" and running.overtaken_at:
@@ -435,10 +435,11 @@ class History:
     def _bucket(self) -> dict[str, Listed]:
         return {key: Listed(etag=made(number).etag, size=None) for key, number in self.bucket.items()}
 
-    def _check_superseded(self, running: Running, current: Mapping[str, Any]) -> None:
+    @staticmethod
+    def _check_superseded(running: Running, view: View) -> None:
         if running.ended is None or running.ended["action"] != "superseded":
             return
-        as_of = f"{datetime.strptime(current['snapshot_id'][:15], '%Y%m%dT%H%M%S'):%Y-%m-%dT%H:%M:%S}"  # noqa: DTZ007
+        as_of = view.registered_as_of(running.command.conf)
         if running.asked.run_type != "scheduled" or running.asked.as_of >= as_of:
             raise BrokenPromiseError("only an older scheduled run is superseded", f"{running.asked.as_of}, {as_of}")
 

@@ -74,6 +74,7 @@ class Source:
     """What an import finds.
 
     :ivar images: what it says of each image
+    :ivar newer: what it says of images that were written after its time; it takes those that it knows from before
     :ivar unsettled: images of which it cannot say anything now, so that their entries stay as they are
     :ivar listed: all objects of its folder
     """
@@ -81,6 +82,11 @@ class Source:
     images: Mapping[str, Said]
     unsettled: Collection[str]
     listed: Listing
+    newer: Mapping[str, Said] = field(default_factory=dict)
+
+    def says(self, key: str) -> Said | None:
+        """What it says of an image, if it takes it."""
+        return self.images.get(key, self.newer.get(key))
 
     @property
     def is_refused(self) -> bool:
@@ -93,17 +99,23 @@ def find_source(asked: Import, bucket: Listing) -> Source:
     """The folder rule: an image's label is the first folder below the import's folder."""
     listed = {key: found for key, found in bucket.items() if key.startswith(asked.folder)}
     images: dict[str, Said] = {}
+    newer: dict[str, Said] = {}
     unsettled: set[str] = set()
     for key, found in listed.items():
         folder = asked.label_folder(key)
         if folder in asked.exclude:
             continue
-        if found.size is None or (asked.lists_folder and found.last_modified > asked.as_of):
+        if found.size is None:
             unsettled.add(key)
             continue
         label = asked.aliases.get(folder, folder)
-        images[key] = says(label) if folder and asked.automatic_labeling else Said()
-    return Source(images=images, unsettled=unsettled, listed=listed)
+        said = says(label) if folder and asked.automatic_labeling else Said()
+        if asked.lists_folder and found.last_modified > asked.as_of:
+            unsettled.add(key)
+            newer[key] = said
+        else:
+            images[key] = said
+    return Source(images=images, unsettled=unsettled, listed=listed, newer=newer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +219,12 @@ class Truth:
         for key, entry in self.entries.items():
             if key not in source.images:
                 accepted[key] = self._gone(asked, source, key, entry)
+        for key, ours in source.newer.items():
+            image = source.listed[key]
+            if key in self.entries:
+                accepted[key] |= self._present(asked, image, key, ours)
+            else:
+                accepted[key] = self._absent(asked, image, key, ours, None, ()) | {None}
         moved = {key: [sure[key]] if key in sure else maybe.get(key, []) for key in source.images}
         return Expectation(accepted=accepted, moved={key: olds for key, olds in moved.items() if olds})
 
@@ -308,7 +326,7 @@ class Truth:
         before, brought = self.work, self.brought(asked.origin)
         overwritten: dict[str, Said] = {}
         for key in {*self.entries, *expected.accepted}:
-            entry, said, ours = self.entries.get(key), actual.get(key), source.images.get(key)
+            entry, said, ours = self.entries.get(key), actual.get(key), source.says(key)
             if said is None:
                 if entry is not None and self._whose(asked.origin, key) == PERSON:
                     self.aside[key] = entry.said
@@ -327,7 +345,8 @@ class Truth:
             self.aside.pop(key, None)
         self._follow_moves(expected, actual, before)
         held = {key: etag for key, etag in brought.contents.items() if key in self.entries}
-        brought.contents = held | {key: source.listed[key].etag for key in source.images}
+        taken = [*source.images, *(key for key in source.newer if key in actual)]
+        brought.contents = held | {key: source.listed[key].etag for key in taken}
         brought.maybe.clear()
         for key in brought.contents:
             self.kept.pop(key, None)
@@ -361,7 +380,7 @@ class Truth:
         if not asked.register:
             return
         before, brought = self.work, self.brought(asked.origin)
-        for key, ours in source.images.items():
+        for key, ours in (*source.images.items(), *source.newer.items()):
             brought.maybe.setdefault(key, set()).add(ours)
         for key in {*self.entries, *expected.accepted}:
             entry, said = self.entries.get(key), actual.get(key)
@@ -370,7 +389,7 @@ class Truth:
                 if entry is not None and entry.by != PERSON and key not in exported:
                     del self.entries[key]
             elif (entry is None or entry.said != said) and said in expected.accepted.get(key, ()):
-                self.entries[key] = Entry(said, asked.origin if said == source.images.get(key) else PERSON)
+                self.entries[key] = Entry(said, asked.origin if said == source.says(key) else PERSON)
         self._follow_moves(expected, actual, before)
 
     def accepts(self, key: str, said: Said | None, expectations: Iterable[Expectation] = ()) -> bool:
