@@ -155,6 +155,7 @@ def make_plan(run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str,
     """The plan for the dataset as it is now.
 
     :raises WaitingError: the dataset is busy, or people change it all the time
+    :raises DatasetConflictError: RUN_OUTDATED
     :raises DocumentError: a document of the workspace is missing or damaged
     :raises ManifestError: Rekognition would refuse what the dataset would hold
     """
@@ -168,6 +169,8 @@ def make_plan(run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str,
     if base and is_superseded(run, base):
         log.info("This import is registered as of %s already, which is later.", base.as_of.isoformat())
         return Plan(action="superseded", project=project)
+    if base:
+        _check_age(run, base)
     return _Planning(run, built, origin, journal, current).plan()
 
 
@@ -175,6 +178,18 @@ def is_superseded(run: ImportRun, base: Base) -> bool:
     """Whether the same import is registered as of a later time, which only a person may go back from."""
     # A time that is not over is no reason to register nothing until then.
     return run.run_type in ("scheduled", "backfill") and run.as_of < base.as_of <= utc_now()
+
+
+def _check_age(run: ImportRun, base: Base) -> None:
+    """:raises DatasetConflictError: RUN_OUTDATED, where a run that began later has registered the same source"""
+    if base.begun_at is not None and run.begun_at < base.begun_at:
+        raise DatasetConflictError(
+            "RUN_OUTDATED",
+            f"A run that began at {base.begun_at.isoformat(timespec='seconds')}, after this one, has registered the "
+            "same source.",
+            "Nothing was written. To import the source as it is now, clear this run from `validate_request`, or "
+            "trigger the Dag.",
+        )
 
 
 def fingerprint(run: ImportRun, journal: Journal) -> Fingerprint:

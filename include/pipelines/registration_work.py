@@ -37,7 +37,6 @@ from include.object_store.registration_journal import (
     read_journal,
 )
 from include.object_store.sent_digests import read_overwritten, read_sent, write_sent
-from include.object_store.snapshots import read_current
 from include.object_store.streams import ObjectWriter, copy_object, put_json, read_json, read_lines
 from include.pipelines.dataset_merge import JSON_LINES, read_outcomes
 from include.pipelines.policy import TEMPORARY_ERRORS
@@ -197,7 +196,6 @@ class RegistrationWork:
                 # Who lost the race for a free lease looks again, too.
                 raise WaitingError(error) from error
         journal = self._journal.journal
-        self._check_age()
         if self._plan.fingerprint != fingerprint(run, journal):
             log.info(
                 "The dataset, or what is known of it, has changed since this run was planned: it is planned again."
@@ -230,19 +228,6 @@ class RegistrationWork:
                 dataset_updated_at=self._plan.fingerprint.dataset_updated_at,
             ),
         )
-
-    def _check_age(self) -> None:
-        """:raises DatasetConflictError: RUN_OUTDATED, where a run that began later has registered the same source"""
-        found = read_current(self._run.s3, self._run.dataset)
-        base = found[0].bases.get(self._plan.origin) if found else None
-        if base is not None and base.begun_at is not None and self._run.begun_at < base.begun_at:
-            raise DatasetConflictError(
-                "RUN_OUTDATED",
-                f"A run that began at {base.begun_at.isoformat(timespec='seconds')}, after this one, has "
-                "registered the same source.",
-                "Nothing was written. To import the source as it is now, clear this run from `validate_request`, or "
-                "trigger the Dag.",
-            )
 
     def _check_approval(self, fresh: Plan) -> None:
         """:raises DatasetConflictError: REMOVALS_CHANGED, or OVERWRITES_CHANGED: nobody has agreed to that"""

@@ -165,11 +165,7 @@ def test_the_current_snapshot_changes_under_a_condition(serve: Serve) -> None:
         registered_at=AS_OF,
         run=Holder("refresh_example", "one", "an Airflow"),
         origin="s3://example-images/x/",
-        bases={
-            "s3://example-images/x/": Base(
-                snapshot_id="20261122T200000Z-00000000", summary_sha256="1" * 64, begun_at=AS_OF
-            )
-        },
+        bases={"s3://example-images/x/": base},
         entries=3,
         labelled=2,
         content_sha256="2" * 64,

@@ -97,3 +97,18 @@ def test_removals_that_a_person_has_approved_are_asked_for_again_when_they_becom
     with refused("RUN_OUTDATED"):
         asked.register()
     assert len(people.said()) == 6
+
+
+@pytest.mark.parametrize("removals", ["replace", "hold"])
+def test_an_older_run_that_is_cleared_from_its_plan_asks_for_nothing_and_changes_nothing(
+    registered: Imports, people: People, removals: str
+) -> None:
+    """What a newer run has brought is not proposed for removal by an older one."""
+    old = registered.run(approval="never", removals=removals)
+    people.put("echo/new.png")
+    new = registered.run(removals=removals)
+    people.draw("echo/new.png", "echo", left=7)
+    with refused("RUN_OUTDATED"):
+        old.plan_it()
+    assert people.boxes("echo/new.png") == [7]
+    assert old.current == new.current
