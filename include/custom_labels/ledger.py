@@ -37,7 +37,9 @@ class State(StrEnum):
     HELD = "held"
     """Gone from the source, and still in the dataset."""
     REMOVED = "removed"
-    """Gone from the source, and from the dataset."""
+    """Gone from the source, and by this import from the dataset."""
+    ASIDE = "aside"
+    """Not in the dataset since an earlier import; a person's work on it is kept."""
 
     # Equal to its text, so it has the text's hash; that of Enum is computed in Python, for every row of a ledger.
     __hash__ = str.__hash__

@@ -39,7 +39,7 @@ _STATE_OF_OUTCOME: Final = {
     Outcome.MISFIT: State.QUARANTINED,
     Outcome.HELD: State.HELD,
     Outcome.REMOVED: State.REMOVED,
-    Outcome.ASIDE: State.REMOVED,
+    Outcome.ASIDE: State.ASIDE,
 }
 _OUTCOME_OF_REASON: Final = {reason: outcome for outcome, reason in REASON_OF_OUTCOME.items()}
 _TOLD: Final = frozenset({*REASON_OF_OUTCOME, Outcome.WITHHELD})
@@ -53,6 +53,8 @@ _FOLLOWS: Final = {
     Outcome.KEPT: "",
     Outcome.MISFIT: "",
 }
+# Of images in these states, the dataset has no entry that their rows would repeat.
+_WITHOUT_ENTRY: Final = frozenset({State.QUARANTINED, State.REJECTED, State.SKIPPED, State.REMOVED, State.ASIDE})
 # Images at fault for other reasons are at the source. Of a repeated image, its first row tells.
 _NO_IMAGE: Final = frozenset({Reason.IMAGE_NOT_FOUND, Reason.REPEATED_IMAGE})
 
@@ -127,7 +129,7 @@ def is_withheld(row: LedgerRow) -> bool:
 
 def aside_of_row(row: LedgerRow) -> bytes | None:
     """A person's entry that a closed ledger keeps aside: the dataset has another one, or none."""
-    return row.entry if row.state in (State.QUARANTINED, State.REJECTED, State.SKIPPED, State.REMOVED) else None
+    return row.entry if row.state in _WITHOUT_ENTRY else None
 
 
 def remembered_work(row: LedgerRow) -> bytes | None:

@@ -93,7 +93,8 @@ class Reason(StrEnum):
     )
     OVERWRITTEN_DATASET_ENTRY = (
         "OVERWRITTEN_DATASET_ENTRY",
-        "A person's work gave way to the source, as `human_edits` asked; the snapshot's `entries.manifest` has it.",
+        "A person's work gave way to the source, as `human_edits` asked; `entry` and the snapshot's `entries.manifest` "
+        "have it.",
     )
     # after a merge with the dataset's entries
     BOXES_DO_NOT_FIT = (

@@ -53,7 +53,7 @@ _AS_SENT: Final = frozenset(
     }
 )
 # Whose images have no line in the manifest, and maybe an entry all the same; one whose boxes do not fit has a line.
-_WITHOUT_LINE: Final = frozenset({State.SKIPPED, State.QUARANTINED, State.REJECTED, State.REMOVED})
+_WITHOUT_LINE: Final = frozenset({State.SKIPPED, State.QUARANTINED, State.REJECTED, State.REMOVED, State.ASIDE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ _STATES: Final = {
     State.DROPPED: "Sent, and not usable in the dataset afterwards; see its errors.",
     State.HELD: "Gone from the source, and still in the dataset until it is replaced.",
     State.REMOVED: "Gone from the source, and from the dataset.",
+    State.ASIDE: "Removed earlier; a person's work on it is kept, and comes back with the image.",
 }
 _CHANGES: Final = {
     "added": "Not in the snapshot before.",

@@ -478,7 +478,7 @@ def _sent_by(bases: Iterable[RegisteredSnapshot]) -> set[tuple[str, bytes]]:
 
 
 def _aside(row: LedgerRow, entry: bytes | None) -> LedgerRow:
-    return row._replace(state=State.REMOVED, reason=Reason.WORK_KEPT_ASIDE, detail="", entry=entry)
+    return row._replace(state=State.ASIDE, reason=Reason.WORK_KEPT_ASIDE, detail="", entry=entry)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -404,7 +404,7 @@ def other_imports(
 
 def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
     for name, row in base_rows(base):
-        if row.sent is not None and row.state is not State.REMOVED:
+        if row.sent is not None and row.state not in (State.REMOVED, State.ASIDE):
             yield OtherImport(identity=name, sent=row.sent)
 
 

@@ -200,8 +200,9 @@ class Truth:
             if exported.get(key) == entry.said:
                 continue
             del self.entries[key]
-            if entry.by == PERSON and self.kept.get(key) == entry.said:
-                self.aside[key] = entry.said
+            if entry.by == PERSON and key in self.kept:
+                # Of what was said since, no run knows.
+                self.aside[key] = self.kept[key]
 
     # What runs do
 

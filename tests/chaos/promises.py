@@ -13,7 +13,7 @@ from tests.chaos.model import Expectation, Import, Listing, Source, Truth, diffe
 from tests.chaos.places import IMAGES, Place, View
 
 _IN_DATASET = ("registered", "unlabelled")
-_GONE = ("held", "removed")
+_GONE = ("held", "removed", "aside")
 
 
 class BrokenPromiseError(Exception):

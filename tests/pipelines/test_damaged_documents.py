@@ -183,7 +183,7 @@ def test_what_is_found_and_done_is_said(registered: RegisteredDataset) -> None:
     assert entries is not None
     assert len(entries[0].splitlines()) == len(KEYS)
     (gone,) = [row for row in registered.ledger(found[0].snapshot_id) if row.key == GONE]
-    assert (gone.state, gone.reason, gone.entry) == (State.REMOVED, Reason.WORK_KEPT_ASIDE, registered.work_aside)
+    assert (gone.state, gone.reason, gone.entry) == (State.ASIDE, Reason.WORK_KEPT_ASIDE, registered.work_aside)
 
 
 def test_work_is_taken_from_a_later_ledger_whose_snapshot_is_not_whole(registered: RegisteredDataset) -> None:

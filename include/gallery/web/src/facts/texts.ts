@@ -26,6 +26,7 @@ const TONES: Record<string, Tone> = {
   dropped: "bad",
   held: "warning",
   removed: "neutral",
+  aside: "neutral",
 };
 
 export const stateTone = (state: string): Tone => TONES[state] ?? "neutral";
@@ -41,6 +42,7 @@ export const STATE_MEANINGS: Record<string, string> = {
   dropped: "Sent, and not usable in the dataset afterwards.",
   held: "Gone from the source, and still in the dataset.",
   removed: "Gone from the source, and from the dataset.",
+  aside: "Removed earlier; a person's work on it is kept, and comes back with the image.",
 };
 
 const CHANGE_TONES: Record<string, Tone> = {
