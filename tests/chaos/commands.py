@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from include.custom_labels.risks import Risk
+from include.object_store.holders import Holder
 
 DAG_ID = "chaos"
 ALL_RISKS = [risk.value for risk in Risk]
@@ -51,3 +52,14 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 def airflow_state(folder: str, run_id: str) -> Path:
     """The file that says in which state Airflow has a run; it is missing where Airflow does not know the run."""
     return Path(folder, "airflow", run_id)
+
+
+def has_ended(folder: str, holder: Holder) -> bool:
+    """Whether Airflow says so of a run that holds a lease; one that it does not know was deleted.
+
+    Of a save of the gallery, it has nothing to say.
+    """
+    if holder.dag_id != DAG_ID:
+        return False
+    state = airflow_state(folder, holder.run_id)
+    return not state.exists() or state.read_text() in ("success", "failed")

@@ -28,7 +28,7 @@ from include.gallery.saves import Saves
 from include.gallery.services import DatasetState, RunSource
 from include.gallery.snapshots import DatasetName
 from include.object_store.registration_journal import Holder
-from tests.chaos.commands import airflow_state
+from tests.chaos.commands import has_ended
 from tests.chaos.contents import Content, Said, content, read_lines, write_line
 from tests.chaos.model import Listed, Listing
 from tests.fixtures.local_aws import LocalAws
@@ -48,8 +48,7 @@ class RunsHere(NoRuns):
         self._folder = folder
 
     def has_ended(self, holder: Holder) -> bool:
-        state = airflow_state(str(self._folder), holder.run_id)
-        return state.exists() and state.read_text() in ("success", "failed")
+        return has_ended(str(self._folder), holder)
 
 
 class DatasetsHere(LocalDatasets):

@@ -27,7 +27,6 @@ from botocore import endpoint
 from urllib3.util import retry
 
 from include.custom_labels.errors import CustomLabelsError
-from include.object_store.holders import Holder
 from include.pipelines import existing_dataset, ground_truth, publication, report, runs, s3_folder
 from include.pipelines.division import choose_dataset, divide_images
 from include.pipelines.gates import asks, check_gate
@@ -43,7 +42,7 @@ from include.pipelines.steps import RETRIED_CODES
 from include.pipelines.waiting import WaitingError
 from include.rekognition import hook
 from include.rekognition.errors import RekognitionDatasetError
-from tests.chaos.commands import DAG_ID, Command, airflow_state
+from tests.chaos.commands import DAG_ID, Command, has_ended
 from tests.fixtures.service_models import parse_models_once
 
 REGISTRATION = "register"
@@ -55,11 +54,6 @@ _LOOKS_MAX = 100
 Xcoms = dict[str, Any]
 T = TypeVar("T")
 Task = Callable[[Command, Xcoms], Any]
-
-
-def _has_ended(command: Command, holder: Holder) -> bool:
-    state = airflow_state(command.folder, holder.run_id)
-    return state.exists() and state.read_text() in ("success", "failed")
 
 
 # The tasks
@@ -122,7 +116,7 @@ def _gate(_: Command, done: Xcoms) -> Any:
 
 def _register(command: Command, done: Xcoms) -> Any:
     plan, run = msgspec.convert(done["plan_registration"], Plan), ImportRun.from_json(done["of_type"])
-    work = RegistrationWork(run, done["built"], plan, done["provenance"], partial(_has_ended, command))
+    work = RegistrationWork(run, done["built"], plan, done["provenance"], partial(has_ended, command.folder))
     carried_out, verified = _waited(run, work.go_on)
     return reconcile(run, done["built"], carried_out, verified)
 
