@@ -160,6 +160,8 @@ class Truth:
     :ivar entries: its entries; between a deletion and the creation that follows, those that have to come back
     :ivar aside: people's work on images that the dataset does not hold any more, by key
     :ivar kept: people's entries that a green run has seen, so that they outlive a deletion of the dataset by hand
+    :ivar perhaps: the same of edits while a run was under way, which may have seen them
+    :ivar perhaps_aside: of these, the ones that the dataset lost with a deletion by hand
     :ivar edits: number of people's edits so far
     """
 
@@ -167,6 +169,8 @@ class Truth:
         self.entries: dict[str, Entry] = {}
         self.aside: dict[str, Said] = {}
         self.kept: dict[str, Said] = {}
+        self.perhaps: dict[str, set[Said]] = {}
+        self.perhaps_aside: dict[str, set[Said]] = {}
         self.edits = 0
         self._edited: dict[str, int] = {}
         self._origins: dict[str, Brought] = {}
@@ -190,6 +194,7 @@ class Truth:
             self._edited[key] = self.edits
             # Someone who labels an image again has decided what becomes of what was there.
             self.aside.pop(key, None)
+            self.perhaps_aside.pop(key, None)
 
     def delete(self, exported: Mapping[str, Said]) -> None:
         """A person deletes the dataset.
@@ -200,7 +205,9 @@ class Truth:
             if exported.get(key) == entry.said:
                 continue
             del self.entries[key]
-            if entry.by == PERSON and key in self.kept:
+            if entry.by == PERSON and key in self.perhaps:
+                self.perhaps_aside[key] = self.perhaps[key]
+            elif entry.by == PERSON and key in self.kept:
                 # Of what was said since, no run knows.
                 self.aside[key] = self.kept[key]
 
@@ -216,7 +223,10 @@ class Truth:
             if key in self.entries:
                 accepted[key] = self._present(asked, source.listed[key], key, ours)
             else:
-                accepted[key] = self._absent(asked, source.listed[key], key, ours, sure.get(key), maybe.get(key, ()))
+                image = source.listed[key]
+                accepted[key] = self._absent(asked, image, key, ours, sure.get(key), maybe.get(key, ()))
+                for said in self.perhaps_aside.get(key, ()):
+                    accepted[key] |= {None if _misfits(said, image) else said}
         for key, entry in self.entries.items():
             if key not in source.images:
                 accepted[key] = self._gone(asked, source, key, entry)
@@ -344,18 +354,23 @@ class Truth:
             else:
                 self.entries[key] = Entry(said, PERSON)
             self.aside.pop(key, None)
+            self.perhaps_aside.pop(key, None)
         self._follow_moves(expected, actual, before)
         held = {key: etag for key, etag in brought.contents.items() if key in self.entries}
         taken = [*source.images, *(key for key in source.newer if key in actual)]
         brought.contents = held | {key: source.listed[key].etag for key in taken}
         brought.maybe.clear()
         for key in brought.contents:
-            self.kept.pop(key, None)
+            known = {*self.perhaps.pop(key, ()), *filter(None, [self.kept.pop(key, None)])}
             entry = self.entries.get(key)
             is_seen = edits is None or self._edited.get(key, 0) <= edits
             # Of an image that could not be read, the ledger has another thing to say.
-            if entry is not None and entry.by == PERSON and is_seen and key not in source.unsettled:
+            if entry is None or entry.by != PERSON or key in source.unsettled:
+                continue
+            if is_seen:
                 self.kept[key] = entry.said
+            else:
+                self.perhaps[key] = known | {entry.said}
         return overwritten
 
     def _follow_moves(self, expected: Expectation, actual: Mapping[str, Said], work: Mapping[str, Said]) -> None:
