@@ -56,6 +56,30 @@ class AirflowApi:
         body = {"logical_date": None, "conf": dict(conf)}
         return str(self._call("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", json=body)["dag_run_id"])
 
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Clear a task of a run and all that come after it, whatever their states, as the page of a run does."""
+        body = {
+            "dag_run_id": run_id,
+            "task_ids": [task_id],
+            "include_downstream": True,
+            "only_failed": False,
+            "reset_dag_runs": True,
+            "dry_run": False,
+        }
+        self._call("POST", f"/api/v2/dags/{quote(dag_id)}/clearTaskInstances", json=body)
+
+    def mark_failed(self, dag_id: str, run_id: str) -> None:
+        """Set the state of a run, and of its tasks that have not ended, to ``failed``."""
+        self._call("PATCH", self._run_path(dag_id, run_id), json={"state": "failed"})
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Delete a run; Airflow refuses it for one that is running."""
+        self._call("DELETE", self._run_path(dag_id, run_id))
+
+    def add_connection(self, connection_id: str, fields: Mapping[str, object]) -> None:
+        """Store a connection; ``fields`` are Airflow's, with ``extra`` as JSON."""
+        self._call("POST", "/api/v2/connections", json={"connection_id": connection_id, **fields})
+
     def run_ids(self, dag_id: str) -> list[str]:
         """The newest hundred runs of the Dag, newest first."""
         parameters = {"limit": 100, "order_by": "-run_after"}
@@ -89,6 +113,11 @@ class AirflowApi:
         path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
         return dict(self._call("GET", path))
 
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer what a task asks: ``Approve`` or ``Reject``."""
+        path = f"{self._run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/-1/hitlDetails"
+        self._call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+
     def picture(self, path: str) -> bytes:
         """What Airflow shows at a path of its own, with the rights of whoever is logged in."""
         answer = self._http.get(path)
@@ -117,7 +146,7 @@ class AirflowApi:
             raise DemoError(f"Airflow did not answer {method} {path}: {error}") from error
         if answer.is_error:
             raise DemoError(f"Airflow refused {method} {path} ({answer.status_code}): {_reason(answer)}")
-        return answer.json()
+        return answer.json() if answer.content else None
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -226,3 +226,19 @@ async def test_edits_of_people_survive_the_next_refresh(place: Place, tmp_path: 
     conf = place.conf(accept_risks=["NEW_LABELS", "REMOVED_SHARE"])
     assert run_dag("import_s3_folder", conf).state == "success"
     assert found.said() == {a: {"white"}, b: {"echo", "logo"}, "alexa-devices/dot/d.png": {"dot"}}
+
+
+async def test_a_save_is_taken_back_by_sending_what_was_there_before(gallery: Gallery) -> None:
+    before = gallery.entries()
+    save = await gallery.save(
+        assigned(gallery.ids("a.png"), "white", remove=("echo",)), gallery.redrawing("b.png", ["white"], box("dot"))
+    )
+    assert (save.state, gallery.said()["a.png"]) == ("saved", {"white"})
+    arn = str(gallery.place.dataset_arn())
+    changes = gallery.place.read(save.record)
+    gallery.place.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": changes})
+    assert gallery.place.wait_until_ready(arn)["Status"] == "UPDATE_COMPLETE"
+    assert gallery.said() == {name: labels_of(entry) for name, entry in before.items()}
+    assert {name: entry.get("bounding-box") for name, entry in gallery.entries().items()} == {
+        name: entry.get("bounding-box") for name, entry in before.items()
+    }

@@ -77,7 +77,7 @@ class Airflow:
         now = datetime.now(UTC)
         return {
             "ti": self,
-            "dag": SimpleNamespace(tasks=()),
+            "dag": SimpleNamespace(tasks=(), timetable=None),
             "task": SimpleNamespace(upstream_task_ids=(), pool=""),
             "dag_run": SimpleNamespace(dag_id=dag_id, run_id=run_id, run_type=run_type, run_after=now),
             "outlet_events": Events(),

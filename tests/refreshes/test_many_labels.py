@@ -47,3 +47,23 @@ def test_a_label_too_many_is_refused_before_the_first_write_and_a_persons_is_nam
         assert "of a person" in str(caught.value)
         assert people.place.wait_until_ready(str(people.place.dataset_arn())) == before
         people.delete("000/new.png")
+
+
+def test_where_no_order_of_batches_will_do_the_dataset_is_replaced(
+    imports: Imports, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A label of three images is renamed in three batches, between which the dataset would have both names."""
+    others = [f"{number:03}/a.png" for number in range(MAX_LABELS.value - 1)]
+    people.place.put(*(f"{FOLDER}{name}" for name in (*others, "old/1.png", "old/2.png", "old/3.png")))
+    imports.run()
+    people.draw("000/a.png", "000", left=7)
+    before, arn = people.said(), people.place.dataset_arn()
+    monkeypatch.setattr(registration, "plan_batches", partial(plan_batches, max_batch_bytes=300))
+    renamed = {"label_aliases": {"old": "new"}}
+    with refused("ERROR_MANIFEST_TOO_MANY_LABELS"):
+        imports.run(removals="hold", **renamed)
+    assert (people.said(), people.place.dataset_arn()) == (before, arn)
+    done = imports.run(**renamed)
+    assert done.action == "replace"
+    assert people.said() == before | {f"old/{number}.png": {"new"} for number in (1, 2, 3)}
+    assert people.boxes("000/a.png") == [7]

@@ -80,3 +80,16 @@ def test_nothing_that_unfinished_runs_have_sent_is_forgotten(imports: Imports, p
     assert done.merged.totals == {"changed": 1, "kept": 1}
     assert people.said()["echo/0.png"] == {"echo 0"}
     assert people.boxes("echo/1.png") == [7]
+
+
+def test_a_damaged_snapshot_that_no_registration_builds_on_is_passed_over(
+    registered: Imports, people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    dry = registered.run(register=False)
+    folder = dry.run.dataset.snapshot(dry.published["snapshot_id"])
+    people.place.s3.put_object(Bucket=folder.ledger.bucket, Key=folder.ledger.key, Body=b"PAR1")
+    people.put("echo/new.png")
+    done = registered.run()
+    assert (done.action, len(people.said())) == ("update", 9)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any("passed over" in warning and str(folder.ledger) in warning for warning in warnings), warnings
