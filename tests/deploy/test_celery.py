@@ -22,7 +22,7 @@ from tests.fixtures.debian_packages import require_command, require_postgres
 from tests.fixtures.local_aws import LocalAws
 from tests.fixtures.places import Place
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
 
 DAG_ID = "import_s3_folder"
 IMAGES = 2_600

@@ -21,7 +21,7 @@ from tests.fixtures.browser import visiting
 from tests.fixtures.pictures import Pictures
 from tests.fixtures.running_demo import DAG_ID, Demo
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 
 def test_the_demo_prints_its_result_and_where_everything_is(

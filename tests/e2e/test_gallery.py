@@ -19,7 +19,7 @@ from tests.fixtures.browser import DEADLINE_MS, Visitor, visiting
 from tests.fixtures.pictures import Pictures
 from tests.fixtures.running_demo import DAG_ID, Demo
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 expect.set_options(timeout=DEADLINE_MS)
 

@@ -8,7 +8,7 @@ import pytest
 from demo.airflow_api import AirflowApi
 from tests.fixtures.running_demo import Demo
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 
 def test_nothing_listens_beyond_this_machine(demo: Demo, airflow: AirflowApi) -> None:
