@@ -25,13 +25,9 @@ from include.pipelines.runs import ImportRun
 from include.pipelines.shards import pages_of
 from include.pipelines.side_changes import run_of_type, write_arriving_work
 from include.pipelines.steps import step
-from include.rekognition.errors import translated_errors
 
 DATASET_TYPES: tuple[DatasetType, ...] = ("train", "test")
 _SIDES: dict[DatasetType, Side] = {"train": Side.TRAIN, "test": Side.TEST}
-
-_WAITER_DELAY_S = 5
-_WAITER_MAX_ATTEMPTS = 1440
 
 log = logging.getLogger(__name__)
 
@@ -150,38 +146,3 @@ def _service_sides(run: ImportRun, bucket: str, shards: list[dict[str, Any]]) ->
             if state in IN_MANIFEST:
                 sides.append(Side.TEST if f"s3://{bucket}/{key}" in tested else Side.TRAIN)
     return bytes(sides)
-
-
-@step
-def distribute_entries(run: dict[str, Any]) -> dict[str, Any]:
-    """Let Rekognition move a part of the training dataset's entries to the test dataset, where that was asked for.
-
-    Only into an empty test dataset, as the service demands; it is created where there is none. The next run finds the
-    moved images where they are, and leaves a snapshot of either dataset.
-    """
-    import_run = ImportRun.from_json(run)
-    request = import_run.request
-    if not isinstance(request, SplitRequest) or request.distribution != "rekognition":
-        return {"moved": 0}
-    if request.dataset_type != "train+test" or not request.register:
-        return {"moved": 0}
-    hook = import_run.rekognition
-    project = hook.find_project(request.project)
-    datasets = {dataset["DatasetType"]: dataset["DatasetArn"] for dataset in (project or {}).get("Datasets", ())}
-    if project is None or "TRAIN" not in datasets:
-        return {"moved": 0}
-    if "TEST" not in datasets:
-        with translated_errors(project["ProjectArn"]):
-            datasets["TEST"] = hook.conn.create_dataset(ProjectArn=project["ProjectArn"], DatasetType="TEST")[
-                "DatasetArn"
-            ]
-        hook.wait("dataset_created", datasets["TEST"], _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
-    if hook.describe_dataset(datasets["TEST"])["DatasetStats"]["TotalEntries"]:
-        return {"moved": 0}
-    with translated_errors(datasets["TRAIN"]):
-        hook.conn.distribute_dataset_entries(Datasets=[{"Arn": datasets["TRAIN"]}, {"Arn": datasets["TEST"]}])
-    for arn in datasets.values():
-        hook.wait("dataset_updated", arn, _WAITER_DELAY_S, _WAITER_MAX_ATTEMPTS)
-    moved: int = hook.describe_dataset(datasets["TEST"])["DatasetStats"]["TotalEntries"]
-    log.info("Rekognition moved %s entries to the test dataset.", f"{moved:,}")
-    return {"moved": moved}

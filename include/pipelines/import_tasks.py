@@ -8,7 +8,8 @@ from inspect import cleandoc
 from airflow.sdk import TaskGroup, XComArg, task
 
 from include.object_store.snapshots import DatasetType
-from include.pipelines.division import choose_dataset, distribute_entries, divide_images, first_tasks
+from include.pipelines.distribution import distribution_task
+from include.pipelines.division import choose_dataset, divide_images, first_tasks
 from include.pipelines.gate_tasks import open_gate
 from include.pipelines.gates import GATE_KEY
 from include.pipelines.inspection import inspect_images
@@ -18,7 +19,7 @@ from include.pipelines.publication import DATASETS, publish
 from include.pipelines.registration_tasks import plan_task, register_task
 from include.pipelines.start import check_access, validate_request
 from include.pipelines.summaries import summarize
-from include.rekognition.pool import CALLING_SLOTS, WAITING_SLOTS, in_pool
+from include.rekognition.pool import CALLING_SLOTS, in_pool
 
 PUBLISH = "publish_snapshot"
 
@@ -55,7 +56,7 @@ def finish_import(
                 of_type, divided[dataset_type], dataset_type=dataset_type, split=divided["report"]
             )
     if len(dataset_types) > 1:
-        published["train"] >> task_of(distribute_entries, **in_pool(WAITING_SLOTS))(run)
+        published["train"] >> distribution_task(run)
 
 
 def dataset_group(dataset_type: DatasetType) -> TaskGroup:

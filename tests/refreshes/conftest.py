@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.pipelines import division, existing_dataset, ground_truth, runs
+from include.pipelines import existing_dataset, ground_truth, runs
 from include.rekognition import hook
 from tests.fixtures.local_aws import LocalAws, require_weed, running_local_aws
 from tests.fixtures.places import Place
@@ -36,7 +36,6 @@ def imports(
 ) -> Imports:
     monkeypatch.setenv("AIRFLOW_VAR_CUSTOM_LABELS_AIRFLOW_ID", "example-airflow")
     monkeypatch.setattr(hook, "requests_per_s", lambda: 1000.0)
-    monkeypatch.setattr(division, "_WAITER_DELAY_S", 0.01)
     for module in (runs, existing_dataset, ground_truth):
         monkeypatch.setattr(module, "s3_session", clients[0])
         monkeypatch.setattr(module, "rekognition_hook", clients[1])

@@ -30,7 +30,8 @@ from include.object_store.registration_journal import Journal, Registration, rea
 from include.object_store.snapshots import CurrentSnapshot, read_current
 from include.object_store.tables import read_ledger
 from include.pipelines import existing_dataset, ground_truth, local_computer, s3_folder
-from include.pipelines.division import choose_dataset, distribute_entries, divide_images
+from include.pipelines.distribution import DistributeEntriesOperator
+from include.pipelines.division import choose_dataset, divide_images
 from include.pipelines.gates import Gate, asks, check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
@@ -243,6 +244,11 @@ class Import:
             self.screen = summarize(self.run.to_json(), self.built, self.validated, self.reconciled, self.published)
         return self.end("success")
 
+    def distribute(self) -> int:
+        """The task *distribute_entries*; how many entries were moved."""
+        moved: int = self._execute(DistributeEntriesOperator, run=self.whole)["moved"]
+        return moved
+
     def finish(self) -> Import:
         """All of the tasks that are left."""
         return (self if self.planned else self.plan_it()).register().publish().summarize()
@@ -352,8 +358,7 @@ class Imports:
         """A whole import into both datasets of a project, by their types."""
         begun = self._begin(source, "manual", tick, {"dataset_type": "train+test"} | conf)
         done = {each.run.request.dataset_type: each.finish() for each in begun}
-        with set_current_context(begun[0].context):  # type: ignore[arg-type]
-            distribute_entries(begun[0].whole)
+        begun[0].distribute()
         return done
 
     def _begin(self, source: str, run_type: str, tick: datetime | None, conf: Mapping[str, Any]) -> list[Import]:

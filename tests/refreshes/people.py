@@ -47,10 +47,10 @@ class People:
         if waits:
             assert self.place.wait_until_ready(arn)["Status"] == "UPDATE_COMPLETE"
 
-    def delete_dataset(self) -> None:
-        self.place.rekognition.delete_dataset(DatasetArn=self.place.dataset_arn())
+    def delete_dataset(self, dataset_type: str = "train") -> None:
+        self.place.rekognition.delete_dataset(DatasetArn=self.place.dataset_arn(dataset_type.upper()))
         give_up = time.monotonic() + 30
-        while self.place.dataset_arn() is not None:
+        while self.place.dataset_arn(dataset_type.upper()) is not None:
             assert time.monotonic() < give_up
             time.sleep(0.01)
 

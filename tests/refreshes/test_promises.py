@@ -58,6 +58,9 @@ HELD: Mapping[str, tuple[str, ...]] = {
         f"{MERGE}::test_what_was_sent_is_remembered_while_a_person_has_another_entry_there",
         "refreshes/test_publishing.py::test_nothing_that_unfinished_runs_have_sent_is_forgotten",
     ),
+    "That document also has the work": (
+        "refreshes/test_overwriting.py::test_what_a_dead_run_has_overwritten_is_told_of_by_the_next_one",
+    ),
     "happens to say the same as the source stays the person's": (
         f"{MERGE}::test_an_edit_that_the_source_comes_to_say_stays_a_persons",
         "refreshes/test_work_kept_aside.py::test_an_edit_that_once_equals_the_source_stays_a_persons",
@@ -216,7 +219,7 @@ HELD: Mapping[str, tuple[str, ...]] = {
     ),
     "To go back, send that manifest": (f"{SAVES}::test_a_save_is_taken_back_by_sending_what_was_there_before",),
     # Registration.
-    "writes to Rekognition.": ("refreshes/test_what_is_asked_for.py::test_one_task_writes_to_rekognition",),
+    "writes an import to Rekognition": ("refreshes/test_what_is_asked_for.py::test_one_task_writes_to_rekognition",),
     "continues where the journal says": (
         KILLED,
         "refreshes/test_lost_answers.py::test_a_document_whose_write_is_not_answered_was_written",
@@ -272,9 +275,18 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_runs_that_lost_their_place.py::"
         "test_a_run_that_sleeps_before_its_deletion_finds_that_another_has_taken_over",
     ),
+    "Where Rekognition is to make the split": (
+        "refreshes/test_split.py::test_work_on_entries_that_rekognition_has_distributed_stays",
+    ),
+    "It holds the leases of both datasets": (
+        "refreshes/test_split.py::test_a_distribution_waits_for_who_works_on_the_dataset",
+        "refreshes/test_split.py::test_an_older_run_that_is_cleared_from_its_distribution_moves_nothing",
+    ),
     "If somebody has changed the dataset, the run plans again": (
         "refreshes/test_edits_meanwhile.py::test_an_edit_after_the_plan_and_before_the_first_write_stays",
         "refreshes/test_gate.py::test_what_would_be_removed_may_not_differ_from_what_was_approved",
+        "refreshes/test_overwriting.py::test_nobody_agreed_to_overwrite_what_came_after_the_plan",
+        "refreshes/test_overwriting.py::test_who_accepts_the_risk_accepts_what_comes_after_the_plan",
         f"{AIRFLOW}::test_a_run_that_is_stopped_right_before_its_update_keeps_what_a_person_does_meanwhile",
     ),
     "A run that was paused while another one took over": (

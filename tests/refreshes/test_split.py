@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.refreshes.imports import Imports
+from tests.refreshes.imports import DeathError, Imports, before_a_write, die, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -83,3 +83,26 @@ def test_work_on_entries_that_rekognition_has_distributed_stays(folder: Imports,
     assert people.said() | people.said("test") == {name: {f"a person's {name}"} for name in NAMES}
     assert people.said("test").keys() == tested.keys()
     assert done["train"].merged.totals.get("removed", 0) == 0
+
+
+def test_an_older_run_that_is_cleared_from_its_distribution_moves_nothing(folder: Imports, people: People) -> None:
+    old = folder.split(distribution="rekognition", test_share=0.5)["train"]
+    folder.split()
+    people.delete_dataset("test")
+    before = people.entries()
+    assert old.distribute() == 0
+    assert people.entries() == before
+    assert people.place.dataset_arn("TEST") is None
+
+
+def test_a_distribution_waits_for_who_works_on_the_dataset(folder: Imports, people: People) -> None:
+    done = folder.split(distribution="rekognition", max_wait_minutes=0)["train"]
+    other = folder.begin(label_aliases={"echo": "Echo"}).plan_it()
+    people.delete_dataset("test")
+    with before_a_write(die), pytest.raises(DeathError):
+        other.register()
+    with refused("DATASET_LEASED"):
+        done.distribute()
+    assert people.place.dataset_arn("TEST") is None
+    other.end("failed")
+    assert done.distribute() > 0
