@@ -119,12 +119,14 @@ def outcome_of_row(row: LedgerRow) -> OutcomeRow | None:
 def is_withheld(row: LedgerRow) -> bool:
     """Whether the source has the image, and it cannot be imported as it is: its entry is then left alone.
 
-    Only an image that is gone at its source is removed, never one that could not be read, copied or labelled.
+    Only an image that is gone at its source is removed, never one that could not be read, copied or labelled, nor one
+    that is newer than the import.
     """
     if row.reason is Reason.IN_TRAIN_LEDGER:
         # The state and reason are in the ledger of the train dataset, and in the detail of this one.
-        return row.detail.startswith(tuple(AT_FAULT)) and not any(reason in row.detail for reason in _NO_IMAGE)
-    return row.state in AT_FAULT and row.reason not in _NO_IMAGE
+        is_at_fault = row.detail.startswith(tuple(AT_FAULT)) and not any(reason in row.detail for reason in _NO_IMAGE)
+        return is_at_fault or Reason.NEWER_THAN_AS_OF in row.detail
+    return row.reason is Reason.NEWER_THAN_AS_OF or (row.state in AT_FAULT and row.reason not in _NO_IMAGE)
 
 
 def aside_of_row(row: LedgerRow) -> bytes | None:

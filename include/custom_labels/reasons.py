@@ -45,7 +45,8 @@ class Reason(StrEnum):
     EXCLUDED = "EXCLUDED", "A pattern of the import leaves it out."
     NEWER_THAN_AS_OF = (
         "NEWER_THAN_AS_OF",
-        "The object was written after the time that the import is as of; run again with a later `as_of`.",
+        "The object was written after the time that the import is as of, so that its entry stays as it is; run again "
+        "with a later `as_of`.",
     )
     HISTORY_COPY = (
         "HISTORY_COPY",

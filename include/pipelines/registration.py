@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from airflow.sdk import get_current_context
@@ -44,6 +44,12 @@ Action = Literal["build_only", "superseded", "create", "recreate", "update", "re
 
 WRITES: frozenset[Action] = frozenset({"create", "recreate", "update", "replace"})
 """Actions that change the dataset, for which the run takes its lease."""
+
+AFTER_OTHERS: Final = (
+    "Nothing more was written. To import the source as it is now, trigger the Dag; to import it as of this run's own "
+    "time, clear this run from `validate_request`."
+)
+"""What to do with a run whose place another has taken."""
 
 _READINGS_MAX = 3
 
@@ -187,8 +193,7 @@ def _check_age(run: ImportRun, base: Base) -> None:
             "RUN_OUTDATED",
             f"A run that began at {base.begun_at.isoformat(timespec='seconds')}, after this one, has registered the "
             "same source.",
-            "Nothing was written. To import the source as it is now, clear this run from `validate_request`, or "
-            "trigger the Dag.",
+            AFTER_OTHERS,
         )
 
 

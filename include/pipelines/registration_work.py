@@ -41,6 +41,7 @@ from include.object_store.streams import ObjectWriter, copy_object, put_json, re
 from include.pipelines.dataset_merge import JSON_LINES, read_outcomes
 from include.pipelines.policy import TEMPORARY_ERRORS
 from include.pipelines.registration import (
+    AFTER_OTHERS,
     WRITES,
     Plan,
     busy,
@@ -524,7 +525,6 @@ def lease_lost(run: ImportRun) -> DatasetConflictError:
     return DatasetConflictError(
         "LEASE_LOST",
         f"Another run has taken over the work on this dataset: {run.dataset.registration} was changed.",
-        "Nothing more was written. To import the source as it is now, clear this run from `validate_request`, or "
-        "trigger the Dag.",
+        AFTER_OTHERS,
         location=str(run.dataset.registration),
     )

@@ -36,7 +36,7 @@ def test_tasks_that_are_cleared_after_a_success_change_nothing(story: Story) -> 
         assert story.cleared(older, task) == "failed"
         said = story.why(older)
         assert "RUN_OUTDATED" in said
-        assert "clear this run from `validate_request`" in said
+        assert "trigger the Dag" in said
         assert story.entries() == before
         assert story.document("current.json") == registered
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from include.object_store.registration_journal import Journal
-from tests.refreshes.imports import Imports, before_a_write, refused
+from tests.fixtures.places import end_of_second
+from tests.refreshes.imports import FOLDER, Imports, before_a_write, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -112,3 +113,18 @@ def test_an_older_run_that_is_cleared_from_its_plan_asks_for_nothing_and_changes
         old.plan_it()
     assert people.boxes("echo/new.png") == [7]
     assert old.current == new.current
+
+
+def test_an_outdated_run_that_is_cleared_from_its_first_task_removes_nothing_that_is_newer(
+    registered: Imports, people: People
+) -> None:
+    """It has the time that it has always had, and what was written since is at the source all the same."""
+    end_of_second()
+    old = registered.run()
+    end_of_second()
+    people.put("echo/new.png")
+    registered.run()
+    people.draw("echo/new.png", "echo", left=7)
+    done = registered.begin(tick=old.run.as_of).finish()
+    assert people.boxes("echo/new.png") == [7]
+    assert done.reasons[f"{FOLDER}echo/new.png"] == "skipped NEWER_THAN_AS_OF"
