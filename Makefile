@@ -63,9 +63,9 @@ aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the f
 	@exec $(RUN)/python -m include.local_aws
 
 .PHONY: test
-test: $(READY) $(WEB)/dist/index.html ## run every test; ARGS are pytest's, and leave the pages' own tests out
+test: $(READY) $(WEB)/dist/index.html ## run every test, in two lanes; ARGS="tests/refreshes -n 0" runs some, in one
 	@$(if $(ARGS),,$(NPM) run --silent test)
-	@$(RUN)/pytest $(ARGS)
+	@$(RUN)/pytest -n 2 $(ARGS)
 
 .PHONY: pictures
 pictures: $(READY) $(WEB)/dist/index.html ## take the pictures in docs/images again, with the end-to-end tests
