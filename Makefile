@@ -65,7 +65,7 @@ aws: $(READY) ## run local AWS (S3 and the Rekognition dataset service) in the f
 .PHONY: test
 test: $(READY) $(WEB)/dist/index.html ## run every test, in two lanes; ARGS="tests/refreshes -n 0" runs some, in one
 	@$(if $(ARGS),,$(NPM) run --silent test)
-	@$(RUN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@$(RUN)/pytest -n 2 $(ARGS)
 
 .PHONY: pictures
 pictures: $(READY) $(WEB)/dist/index.html ## take the pictures in docs/images again, with the end-to-end tests

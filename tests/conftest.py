@@ -34,6 +34,7 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
 pytest_plugins = [
     "tests.fixtures.airflow_database",
     "tests.fixtures.browser",
+    "tests.fixtures.lanes",
     "tests.fixtures.local_aws",
     "tests.fixtures.pictures",
     "tests.fixtures.places",

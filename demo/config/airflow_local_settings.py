@@ -1,4 +1,4 @@
-"""Found by the demo's Airflow on PYTHONPATH; what its scheduler and Dag processor import once, when they start.
+"""Found by the demo's Airflow on PYTHONPATH; what forking parts of Airflow import once, when they start.
 
 Each task, and each reading of a Dag file, is a process that they fork: without this, all of them would spend most of
 their time on importing the same packages. None of them is the project's own, whose changes are to be seen at once.
@@ -31,6 +31,6 @@ _PACKAGES = (
 # Airflow takes every other name of this file for a setting.
 __all__: list[str] = []
 
-if {"scheduler", "dag-processor"} & set(sys.argv):
+if {"scheduler", "dag-processor", "worker"} & set(sys.argv):
     for _package in _PACKAGES:
         import_module(_package)

@@ -161,6 +161,7 @@ class Stage:
             )
         finally:
             self.aws.clear_faults()
+            self.aws.delete_projects()
         return None
 
     def shorten(self, failure: Failure, patience_s: float = 90) -> Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from include.custom_labels.locations import S3Uri
 from include.object_store.session import S3Session
 from include.object_store.tables import read_ledger_objects
 from include.rekognition.pool import POOL, POOL_SLOTS
+from tests.fixtures.airflow_database import DAGS
 from tests.fixtures.debian_packages import require_command, require_postgres
-from tests.fixtures.local_aws import LocalAws
+from tests.fixtures.local_aws import PROJECT, LocalAws
 from tests.fixtures.places import Place
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
@@ -42,7 +44,7 @@ def test_a_worker_that_dies_in_the_middle_of_its_shard_loses_nothing(place: Plac
             workers=2,
             connection=connection(place.aws, s3_endpoint),
             variables={"custom_labels_workspace": f"s3://{place.workspace}/", "custom_labels_shard_seconds": "1"},
-            settings=QUICK_RECOVERY,
+            settings={**QUICK_RECOVERY, **quick_tasks(tmp_path / "dags")},
         ) as installation,
         installation.api() as airflow,
     ):
@@ -72,6 +74,18 @@ def test_a_worker_that_dies_in_the_middle_of_its_shard_loses_nothing(place: Plac
     summary = json.loads(place.read(done["summary_uri"]))
     in_ledger = [key for key, _, _ in read_ledger_objects(S3Session(place.s3), S3Uri.parse(summary["ledger"]))]
     assert in_ledger == sorted(keys)
+
+
+def quick_tasks(dags_folder: Path) -> dict[str, str]:
+    """Settings under which tasks start with their packages imported, and are tried again at once."""
+    dags_folder.mkdir()
+    text = (DAGS / f"{DAG_ID}.py").read_text()
+    text += "\nfrom datetime import timedelta\n\nfor task in dag.tasks:\n    task.retry_delay = timedelta(seconds=1)\n"
+    (dags_folder / f"{DAG_ID}.py").write_text(text)
+    return {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "demo" / "config")]),
+    }
 
 
 def connection(aws: LocalAws, s3_endpoint: str) -> str:
