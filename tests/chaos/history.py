@@ -396,10 +396,9 @@ class History:
             promises.ledger_partitions_the_listing(view.ledger(running.ended["snapshot_id"]), asked, source)
             may_change = may_change and asked.register and running.ended["action"] != "superseded"
             if running.ended["action"] == "unchanged" and running.overtaken_at:
-                # It found everything as it was before the other run, and has nothing to say of what that one did.
-                may_change = False
-                if view.current["registered_at"] != running.overtaken_at:
-                    raise BrokenPromiseError("an overtaken run changes nothing", f"{running.run_id} is registered")
+                # It found everything as it was before the other run, and has nothing to say of what that one did; or
+                # it planned again, and then it is judged like any other.
+                may_change = may_change and view.current["registered_at"] != running.overtaken_at
         if running.is_green and running.ended is not None and may_change and not is_deleted:
             if source.is_refused:
                 raise BrokenPromiseError("a run without usable images fails", f"{running.run_id} is green")
