@@ -99,11 +99,11 @@ def run_with_faults(history: History, rng: random.Random) -> None:
 def run_with_failed_operation(history: History, rng: random.Random) -> None:
     """An operation of Rekognition ends in ``*_FAILED``."""
     failure = rng.choice(_FAILURES)
-    history.place.aws.faults(kind="fail", **failure)
     try:
         history.say(f"the next {failure['operation']} ends in FAILED")
         history.tally.add("faults: *_FAILED")
-        history.run(draw_import(history, rng))
+        asked = draw_import(history, rng)
+        history.run(asked, prepare=lambda: history.place.aws.faults(kind="fail", **failure))
     finally:
         history.place.aws.clear_faults()
 

@@ -166,8 +166,17 @@ class History:
         )
 
     @contextmanager
-    def begun(self, asked: Import, *traps: Trap, meanwhile: Meanwhile | None = None) -> Iterator[Running]:
-        """A run that has a process; the block has to see it to its end."""
+    def begun(
+        self,
+        asked: Import,
+        *traps: Trap,
+        meanwhile: Meanwhile | None = None,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> Iterator[Running]:
+        """A run that has a process; the block has to see it to its end.
+
+        :param prepare: called once its source is as it finds it
+        """
         self._runs += 1
         listing = self.listing()
         if SOURCES[asked.origin] == "ground_truth":
@@ -175,6 +184,7 @@ class History:
         elif SOURCES[asked.origin] == "existing_dataset":
             asked = self._make_source(asked, listing)
         source = find_source(asked, listing)
+        prepare()
         with self._process(asked, source, f"r{self._runs}", traps, meanwhile) as running:
             yield running
 
@@ -370,9 +380,15 @@ class History:
             if trap not in [each for each, other in running.line.sprung if other.number < asked.number]:
                 self.say(f"  {running.run_id} met {trap}: {asked.name}")
 
-    def run(self, asked: Import, *traps: Trap, meanwhile: Meanwhile | None = None) -> Running:
-        """A run from its begin to its end, judged."""
-        with self.begun(asked, *traps, meanwhile=meanwhile) as running:
+    def run(
+        self,
+        asked: Import,
+        *traps: Trap,
+        meanwhile: Meanwhile | None = None,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> Running:
+        """A run from its begin to its end, judged; the same parameters as those of `begun`."""
+        with self.begun(asked, *traps, meanwhile=meanwhile, prepare=prepare) as running:
             self.say(f"run {running.run_id} of {describe(running.asked)} {' '.join(map(str, traps))}".rstrip())
             self.finish(running)
             self.judge(running)

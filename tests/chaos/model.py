@@ -218,6 +218,7 @@ class Truth:
         if not asked.register:
             return Expectation(accepted={}, moved={})
         sure, maybe = self._moves(asked, source)
+        newer = {source.listed[key].etag for key in source.newer}
         accepted: dict[str, Accepted] = {}
         for key, ours in source.images.items():
             if key in self.entries:
@@ -230,6 +231,9 @@ class Truth:
         for key, entry in self.entries.items():
             if key not in source.images:
                 accepted[key] = self._gone(asked, source, key, entry)
+                if self.brought(asked.origin).contents.get(key) in newer:
+                    # It has moved to where the run does not take it from yet, and is not gone.
+                    accepted[key] |= {entry.said}
         for key, ours in source.newer.items():
             image = source.listed[key]
             if key in self.entries:
