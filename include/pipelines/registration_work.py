@@ -317,12 +317,20 @@ class RegistrationWork:
             raise self._taken(dataset["DatasetArn"])
         if dataset is not None and dataset["Status"] != "DELETE_IN_PROGRESS":
             self._fence(registration)
-            with translated_errors(registration.dataset_arn):
-                self._run.rekognition.conn.delete_dataset(DatasetArn=registration.dataset_arn)
-            log.info("Deleting %s.", registration.dataset_arn)
+            self._request_deletion(registration.dataset_arn)
         if dataset is not None:
             raise WaitingError(waiter="dataset_deleted", resource=registration.dataset_arn)
         self._write(registration, step="create_project", dataset_arn="", dataset_updated_at="")
+
+    def _request_deletion(self, arn: str) -> None:
+        try:
+            with translated_errors(arn):
+                self._run.rekognition.conn.delete_dataset(DatasetArn=arn)
+        except RekognitionResourceNotFoundError:
+            # The client has asked again, since the answer to its first request was lost.
+            log.info("%s is gone already.", arn)
+        else:
+            log.info("Deleting %s.", arn)
 
     def _create_project(self, registration: Registration) -> None:
         name, hook = self._run.request.project, self._run.rekognition
@@ -436,8 +444,7 @@ class RegistrationWork:
             raise self._not_restored(replacement, failure, str(dataset.get("StatusMessage", "")))
         if status == "CREATE_FAILED":
             self._fence(registration)
-            with translated_errors(arn):
-                self._run.rekognition.conn.delete_dataset(DatasetArn=arn)
+            self._request_deletion(arn)
             raise WaitingError(waiter="dataset_deleted", resource=arn)
         log.warning("The dataset has the entries again that it had before, as %s.", arn)
         raise failure

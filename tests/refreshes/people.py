@@ -49,6 +49,10 @@ class People:
 
     def delete_dataset(self, dataset_type: str = "train") -> None:
         self.place.rekognition.delete_dataset(DatasetArn=self.place.dataset_arn(dataset_type.upper()))
+        self.await_deletion(dataset_type)
+
+    def await_deletion(self, dataset_type: str = "train") -> None:
+        """Wait until there is no dataset."""
         give_up = time.monotonic() + 30
         while self.place.dataset_arn(dataset_type.upper()) is not None:
             assert time.monotonic() < give_up

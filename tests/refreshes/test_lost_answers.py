@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +18,13 @@ pytestmark = pytest.mark.integration
 
 
 @contextmanager
-def lost_answers(client: Any, operation: str, name: str = "") -> Iterator[list[str]]:
+def lost_answers(
+    client: Any, operation: str, name: str = "", *, then: Callable[[], object] = lambda: None
+) -> Iterator[list[str]]:
     """Of every request, the first answer is lost; the client then asks again.
 
     :param name: at the end of the addresses concerned
+    :param then: called before the client asks again
     """
     lost: list[str] = []
     is_repeated = False
@@ -34,6 +37,7 @@ def lost_answers(client: Any, operation: str, name: str = "") -> Iterator[list[s
         if is_repeated:
             lost.append(request.url)
             client._endpoint.http_session.send(request)
+            then()
             raise ConnectionClosedError(endpoint_url=request.url)
 
     event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"
@@ -86,6 +90,18 @@ def test_an_operation_that_is_not_answered_is_waited_for(registered: Imports, pe
         people.delete("dot/0.png")
     client = registered.begin().run.rekognition.conn
     with lost_answers(client, operation) as lost:
+        registers(registered)
+    assert lost
+    assert people.boxes("echo/0.png") == [7]
+
+
+def test_a_dataset_that_is_gone_before_its_deletion_is_asked_for_again_was_deleted(
+    registered: Imports, people: People
+) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    people.delete("dot/0.png")
+    client = registered.begin().run.rekognition.conn
+    with lost_answers(client, "DeleteDataset", then=people.await_deletion) as lost:
         registers(registered)
     assert lost
     assert people.boxes("echo/0.png") == [7]
