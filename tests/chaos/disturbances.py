@@ -243,13 +243,14 @@ def clear(history: History, rng: random.Random) -> None:
     past: Past = rng.choice(history.past[-6:])
     task = rng.choice(CLEARED)
     history.tally.add("clears")
-    current = View(history.place).current
-    is_newest = past.command.run_id == current.get("run", {}).get("run_id")
+    before = View(history.place)
+    snapshot_id = history.xcoms(past).get("publish_snapshot", {}).get("snapshot_id")
+    is_newest = snapshot_id == before.registered_of(past.command.conf)
     # A task after the last look at the dataset knows nothing of what came after it.
     may_change = not past.is_green or task == PLANNING or (task == "register" and is_newest)
     with history.begun_again(past, cleared_from=task) as running:
         history.say(f"run {past.command.run_id} is cleared from {task}")
         history.finish(running)
         history.judge(running, may_change=may_change, is_cleared=True)
-    if not may_change and current.get("snapshot_id") != View(history.place).current.get("snapshot_id"):
+    if not may_change and before.current.get("snapshot_id") != View(history.place).current.get("snapshot_id"):
         raise promises.BrokenPromiseError("a cleared task changes nothing", "current.json names another snapshot")

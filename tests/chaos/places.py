@@ -364,14 +364,22 @@ class View:
     def journal(self) -> dict[str, Any]:
         return self._document("registration.json")
 
+    def registered_of(self, conf: Mapping[str, Any]) -> str:
+        """Id of the snapshot that an import is registered from; empty where there is none.
+
+        :param conf: of a run of it
+        """
+        bases = self.current.get("bases", {})
+        origin = conf.get("s3_folder") or conf.get("manifest") or next((name for name in bases if "arn:" in name), "")
+        snapshot_id: str = bases.get(origin, {}).get("snapshot_id", "")
+        return snapshot_id
+
     def registered_as_of(self, conf: Mapping[str, Any]) -> str:
         """The time that an import is registered as of, UTC as ``YYYY-MM-DDTHH:MM:SS``.
 
         :param conf: of a run of it
         """
-        bases = self.current["bases"]
-        origin = conf.get("s3_folder") or conf.get("manifest") or next(name for name in bases if "arn:" in name)
-        snapshot_id: str = bases[origin]["snapshot_id"]
+        snapshot_id = self.registered_of(conf)
         return f"{datetime.strptime(snapshot_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%dT%H:%M:%S}"  # noqa: DTZ007
 
     def _document(self, name: str) -> dict[str, Any]:
