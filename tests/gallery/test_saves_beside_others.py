@@ -25,6 +25,7 @@ from tests.gallery.saving import HOSTILE_KEY, Clock, Gallery, assigned, box
 pytestmark = pytest.mark.integration
 
 RUN = Holder("import_s3_folder", "run-1")
+SENT = {"s3://example-images/alexa-devices/": "s3://example-workspace/a.parquet"}
 STARTED = datetime(2026, 11, 24, 17, tzinfo=UTC)
 
 
@@ -41,7 +42,7 @@ def acting(monkeypatch: pytest.MonkeyPatch, kind: type, method: str, *acts: Call
 
 async def test_a_save_while_the_nightly_run_registers_waits_and_says_what_for(gallery: Gallery, tmp_path: Path) -> None:
     run = gallery.held_by(RUN)
-    run.write(sent="s3://example-workspace/a.parquet")
+    run.write(sent=SENT)
     gallery.services.no_runs.started[RUN] = STARTED
     another_process = Gallery(gallery.place, tmp_path / "another")
     async with gallery.visited() as client, another_process.visited() as elsewhere:
@@ -56,7 +57,7 @@ async def test_a_save_while_the_nightly_run_registers_waits_and_says_what_for(ga
         assert (await gallery.ended(client, save_id)).state == "saved"
     assert gallery.said()["a.png"] == {"echo", "white"}
     # What the run left under way is left to the next run.
-    assert read_journal(gallery.services.s3(), gallery.folder).sent == "s3://example-workspace/a.parquet"
+    assert read_journal(gallery.services.s3(), gallery.folder).sent == SENT
 
 
 async def test_a_run_that_was_killed_is_not_waited_for(gallery: Gallery) -> None:
