@@ -405,7 +405,7 @@ class History:
         view = View(self.place)
         actual = view.entries | saved
         asked, source = running.asked, running.source
-        expected = self.truth.expect(asked, source)
+        expected = _before_saves(self.truth.expect(asked, source), saved)
         is_deleted = running.meanwhile is not None and not view.arn
         if running.is_green and running.ended is not None:
             self._check_superseded(running, view)
@@ -548,6 +548,15 @@ class History:
         if len(missing) > _MAX_MISSING_SHARE * len(entries):
             return
         raise BrokenPromiseError("an undisturbed run ends well", f"{running.ended}")
+
+
+def _before_saves(expected: Expectation, saved: Mapping[str, Said]) -> Expectation:
+    """A run that came after a save has left the images of it as they are; what they said before stays.
+
+    :param saved: what entries said before saves changed them, by key
+    """
+    accepted = {key: expected.accepted.get(key, frozenset()) | {said} for key, said in saved.items()}
+    return replace(expected, accepted={**expected.accepted, **accepted})
 
 
 def describe(asked: Import) -> str:
