@@ -242,7 +242,7 @@ class Truth:
                 accepted[key] = self._absent(asked, image, key, ours, None, ()) | {None}
         moved = {key: [sure[key]] if key in sure else maybe.get(key, []) for key in source.images}
         for old in {old for olds in moved.values() for old in olds} & self.entries.keys():
-            # Where the dataset has to be created anew, an entry goes to the new place alone, also while others are held.
+            # In a dataset that is created anew, an entry is at the new place alone, also while others are held.
             accepted[old] |= {None}
         return Expectation(accepted=accepted, moved={key: olds for key, olds in moved.items() if olds})
 
