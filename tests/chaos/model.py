@@ -162,6 +162,7 @@ class Truth:
     :ivar kept: people's entries that a green run has seen, so that they outlive a deletion of the dataset by hand
     :ivar perhaps: the same of edits while a run was under way, which may have seen them
     :ivar perhaps_aside: of these, the ones that the dataset lost with a deletion by hand
+    :ivar lost: entries that a replacement which has not ended has taken out of the dataset
     :ivar edits: number of people's edits so far
     """
 
@@ -171,6 +172,7 @@ class Truth:
         self.kept: dict[str, Said] = {}
         self.perhaps: dict[str, set[Said]] = {}
         self.perhaps_aside: dict[str, set[Said]] = {}
+        self.lost: frozenset[str] = frozenset()
         self.edits = 0
         self._edited: dict[str, int] = {}
         self._origins: dict[str, Brought] = {}
@@ -279,7 +281,10 @@ class Truth:
         if not asked.lists_folder and key not in self.brought(asked.origin).contents:
             # A run that did not end well may have brought it.
             return stays | removed if entry.by in (asked.origin, EITHER) and asked.removals == "replace" else stays
-        return stays if asked.removals == "hold" else removed
+        if asked.removals == "hold":
+            # A dataset that is created anew does not hold what is gone.
+            return stays | removed if key in self.lost else stays
+        return removed
 
     def _whose(self, origin: str, key: str) -> str:
         entry, brought = self.entries[key], self.brought(origin)
@@ -341,6 +346,7 @@ class Truth:
         """
         if not asked.register:
             return {}
+        self.lost = frozenset()
         before, brought = self.work, self.brought(asked.origin)
         overwritten: dict[str, Said] = {}
         for key in {*self.entries, *expected.accepted}:
@@ -402,6 +408,7 @@ class Truth:
         """
         if not asked.register:
             return
+        self.lost = frozenset(exported.keys() - actual.keys())
         before, brought = self.work, self.brought(asked.origin)
         for key, ours in (*source.images.items(), *source.newer.items()):
             brought.maybe.setdefault(key, set()).add(ours)
