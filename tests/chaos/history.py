@@ -115,7 +115,7 @@ class History:
         self.log: list[str] = []
         self.past: list[Past] = []
         self.under_way: list[Running] = []
-        self.announced: dict[str, Said] | None = None
+        self.announced: list[Mapping[str, Said]] = []
         self.requests = 60
         self._events = 0
         self._runs = 0
@@ -424,7 +424,7 @@ class History:
             is_new = view.arn != running.arn_before
             overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new, edits=running.edits_before)
             promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
-            self._check_announced(actual, is_alone=running.meanwhile is None)
+            self._check_announced(actual, view.entries, is_alone=running.meanwhile is None)
             for other in self.under_way:
                 if other is not running and PLANNING in self.xcoms(other):
                     other.overtaken_at = view.current["registered_at"]
@@ -458,11 +458,14 @@ class History:
         if running.asked.run_type != "scheduled" or running.asked.as_of >= as_of:
             raise BrokenPromiseError("only an older scheduled run is superseded", f"{running.asked.as_of}, {as_of}")
 
-    def _check_announced(self, actual: Mapping[str, Said], *, is_alone: bool) -> None:
-        """Anyone who waits for the dataset has been told of its content."""
+    def _check_announced(self, *contents: Mapping[str, Said], is_alone: bool) -> None:
+        """Anyone who waits for the dataset has been told of its content.
+
+        :param contents: before and after a save that went on while the run did, of which it told
+        """
         if len(self.place.events()) > self._events:
-            self.announced = dict(actual)
-        elif is_alone and self.announced != actual and "events" not in self.without:
+            self.announced = [*contents]
+        elif is_alone and contents[0] not in self.announced and "events" not in self.without:
             raise BrokenPromiseError("a changed dataset is announced", "no event since it was another one")
 
     def _check_unfinished(
