@@ -2,7 +2,7 @@
 
 A run writes this document before it sends anything, and the journal names it until the run has ended well. It holds
 what the unfinished runs before it may have sent as well, so that none is forgotten, and the entries by people that they
-may have overwritten: whoever carries on tells of these.
+may have overwritten, so that the next run can report them.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ _MAX_ATTEMPTS = 1440
 class DistributeEntriesOperator(WaitingOperator):
     """Let Rekognition move a part of the training dataset's entries to the test dataset, where that was asked for.
 
-    Only into an empty test dataset, as the service demands; it is created where there is none. The next run finds the
-    moved images where they are, and leaves a snapshot of either dataset. Nothing is moved in a dataset that another run
-    has registered since; while somebody works on either dataset, the task waits without a worker.
+    Rekognition moves entries only into an empty test dataset, which is created if it is missing. The next run finds the
+    moved images where they are, and leaves a snapshot of each dataset. Nothing is moved if another run has registered
+    the dataset since; while somebody works on either dataset, the task waits without a worker.
     """
 
     template_fields: Sequence[str] = ("run",)

@@ -156,7 +156,7 @@ def _make_current(
     """Name the registered snapshot; None where another run has registered one meanwhile."""
     found = read_current(run.s3, run.dataset)
     before = found[0] if found else None
-    # Whoever took over since has changed what was just read, or is going to change it.
+    # A run that has taken over since then changes the document that was just read, and the condition notices it.
     _fence(run, plan)
     if before is not None and before.snapshot_id == summary.snapshot_id:
         return before

@@ -365,7 +365,7 @@ class View:
         return self._document("registration.json")
 
     def registered_of(self, conf: Mapping[str, Any]) -> str:
-        """Id of the snapshot that an import is registered from; empty where there is none.
+        """Id of the snapshot that an import was last registered from; empty if it never was.
 
         :param conf: of a run of it
         """
