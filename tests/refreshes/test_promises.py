@@ -58,7 +58,7 @@ HELD: Mapping[str, tuple[str, ...]] = {
         f"{MERGE}::test_what_was_sent_is_remembered_while_a_person_has_another_entry_there",
         "refreshes/test_publishing.py::test_nothing_that_unfinished_runs_have_sent_is_forgotten",
     ),
-    "That document also has the work": (
+    "That document also keeps the work": (
         "refreshes/test_overwriting.py::test_what_a_dead_run_has_overwritten_is_told_of_by_the_next_one",
     ),
     "happens to say the same as the source stays the person's": (
@@ -277,7 +277,7 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_runs_that_lost_their_place.py::"
         "test_a_run_that_sleeps_before_its_deletion_finds_that_another_has_taken_over",
     ),
-    "Where Rekognition is to make the split": (
+    "With `distribution: rekognition`": (
         "refreshes/test_split.py::test_work_on_entries_that_rekognition_has_distributed_stays",
     ),
     "It holds the leases of both datasets": (
