@@ -151,10 +151,16 @@ def plan_registration(run: ImportRun, built: Mapping[str, Any], provenance: Mapp
     if run.run_type == "backfill" and not is_newest_waiting_run(get_current_context(), now=utc_now()):
         log.info("A later run of this Dag is going to register the dataset.")
         return Plan(action="superseded", project=run.request.project)
-    _, journal = read_documents(run.s3, run.dataset)
-    plan = make_plan(run, built, provenance, journal)
-    log.info("Registration: %s, %s lines to send.", plan.action, f"{plan.sent:,}")
-    return plan
+    for _ in range(_READINGS_MAX):
+        current, journal = read_documents(run.s3, run.dataset)
+        plan = make_plan(run, built, provenance, journal)
+        # What another run writes it first writes down: of entries that it has sent meanwhile, this plan would not know.
+        after, journal_after = read_documents(run.s3, run.dataset)
+        if (current, without_run(journal)) == (after, without_run(journal_after)):
+            log.info("Registration: %s, %s lines to send.", plan.action, f"{plan.sent:,}")
+            return plan
+        log.info("Another run has worked on the dataset while this one planned: it is planned again.")
+    raise _changing(run)
 
 
 def make_plan(run: ImportRun, built: Mapping[str, Any], provenance: Mapping[str, Any] | None, journal: Journal) -> Plan:
@@ -409,12 +415,15 @@ def read_consistently(run: ImportRun, arn: str) -> tuple[list[TheirEntry], dict[
             return entries, after
         log.info("The dataset was changed while its entries were read; they are read again.")
         description = after
-    raise WaitingError(
+    raise _changing(run)
+
+
+def _changing(run: ImportRun) -> WaitingError:
+    return WaitingError(
         DatasetConflictError(
             "DATASET_BUSY",
             f"The {run.request.dataset_type} dataset of {run.request.project} is changed all the time.",
             "Wait until no one works on it, then run again.",
-            dataset_arn=arn,
         )
     )
 

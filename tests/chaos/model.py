@@ -162,6 +162,7 @@ class Truth:
     :ivar kept: people's entries that a green run has seen, so that they outlive a deletion of the dataset by hand
     :ivar perhaps: the same of edits while a run was under way, which may have seen them
     :ivar perhaps_aside: of these, the ones that the dataset lost with a deletion by hand
+    :ivar deleted: what entries said that a person deleted with the dataset while a run was about to replace it
     :ivar lost: entries that a replacement which has not ended has taken out of the dataset
     :ivar edits: number of people's edits so far
     """
@@ -172,6 +173,7 @@ class Truth:
         self.kept: dict[str, Said] = {}
         self.perhaps: dict[str, set[Said]] = {}
         self.perhaps_aside: dict[str, set[Said]] = {}
+        self.deleted: dict[str, Said] = {}
         self.lost: frozenset[str] = frozenset()
         self.edits = 0
         self._edited: dict[str, int] = {}
@@ -198,11 +200,14 @@ class Truth:
             self.aside.pop(key, None)
             self.perhaps_aside.pop(key, None)
 
-    def delete(self, exported: Mapping[str, Said]) -> None:
+    def delete(self, exported: Mapping[str, Said], *, is_raced: bool = False) -> None:
         """A person deletes the dataset.
 
         :param exported: entries that an unfinished replacement has kept
+        :param is_raced: whether a run is under way, whose export may not be named yet
         """
+        if is_raced:
+            self.deleted = {key: entry.said for key, entry in self.entries.items()}
         for key, entry in list(self.entries.items()):
             if exported.get(key) == entry.said:
                 continue
@@ -242,6 +247,9 @@ class Truth:
                 accepted[key] |= self._present(asked, image, key, ours)
             else:
                 accepted[key] = self._absent(asked, image, key, ours, None, ()) | {None}
+        for key, said in self.deleted.items():
+            entry = self.entries.get(key)
+            accepted[key] = accepted.get(key, frozenset([entry.said if entry else None])) | {said}
         moved = {key: [sure[key]] if key in sure else maybe.get(key, []) for key in source.images}
         for old in {old for olds in moved.values() for old in olds} & self.entries.keys():
             # In a dataset that is created anew, an entry is at the new place alone, also while others are held.
@@ -347,6 +355,7 @@ class Truth:
         if not asked.register:
             return {}
         self.lost = frozenset()
+        self.deleted.clear()
         before, brought = self.work, self.brought(asked.origin)
         overwritten: dict[str, Said] = {}
         for key in {*self.entries, *expected.accepted}:

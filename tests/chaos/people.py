@@ -207,7 +207,7 @@ def delete_dataset(history: History, rng: random.Random) -> None:
     if history.place.delete_dataset():
         history.say("a person deletes the dataset")
         history.tally.add("datasets deleted by hand")
-        history.truth.delete(exported)
+        history.truth.delete(exported, is_raced=bool(history.under_way))
 
 
 def create_dataset(history: History, rng: random.Random) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from include.object_store.registration_journal import Journal
 from tests.fixtures.places import end_of_second
-from tests.refreshes.imports import FOLDER, Imports, before_a_write, refused
+from tests.refreshes.imports import FOLDER, Imports, before_a_write, refused, right_before
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -128,3 +128,33 @@ def test_an_outdated_run_that_is_cleared_from_its_first_task_removes_nothing_tha
     done = registered.begin(tick=old.run.as_of).finish()
     assert people.boxes("echo/new.png") == [7]
     assert done.reasons[f"{FOLDER}echo/new.png"] == "skipped NEWER_THAN_AS_OF"
+
+
+def test_a_run_that_another_overtakes_while_it_plans_is_outdated(registered: Imports, people: People) -> None:
+    """It would have taken the other one's entries for a person's, and ended green over them."""
+    run = registered.begin(removals="hold")
+
+    def overtake() -> None:
+        registered.run(removals="hold", automatic_labeling=False)
+
+    with right_before(run.run.rekognition.conn, "DescribeProjects", overtake), refused("RUN_OUTDATED"):
+        run.plan_it()
+    assert people.said()[IMAGE] == set()
+
+
+def test_what_a_run_sends_and_dies_while_another_one_plans_is_no_persons_work(
+    registered: Imports, people: People
+) -> None:
+    run = registered.begin()
+
+    def send_and_die() -> None:
+        other = registered.begin(label_aliases={"echo": "Echo"}).plan_it()
+        other.register_and_die(people.place)
+        other.end("failed")
+
+    with right_before(run.run.rekognition.conn, "DescribeProjects", send_and_die):
+        run.plan_it()
+    done = run.finish()
+    assert done.merged.totals == {"changed": 4, "same": 4}
+    assert people.said()[IMAGE] == {"echo"}
+    assert done.journal == Journal()
