@@ -405,7 +405,8 @@ class History:
         view = View(self.place)
         actual = view.entries | saved
         asked, source = running.asked, running.source
-        expected = _before_saves(self.truth.expect(asked, source), saved)
+        late = self.truth.edited_since(running.edits_before)
+        expected = _and_as_it_is(self.truth.expect(asked, source), {**late, **saved})
         is_deleted = running.meanwhile is not None and not view.arn
         if running.is_green and running.ended is not None:
             self._check_superseded(running, view)
@@ -553,12 +554,12 @@ class History:
         raise BrokenPromiseError("an undisturbed run ends well", f"{running.ended}")
 
 
-def _before_saves(expected: Expectation, saved: Mapping[str, Said]) -> Expectation:
-    """A run that came after a save has left the images of it as they are; what they said before stays.
+def _and_as_it_is(expected: Expectation, said: Mapping[str, Said]) -> Expectation:
+    """A run may have seen an edit or a save that came while it was under way, or have looked for the last time before.
 
-    :param saved: what entries said before saves changed them, by key
+    :param said: what these entries said after the edit, and before the save, by key
     """
-    accepted = {key: expected.accepted.get(key, frozenset()) | {said} for key, said in saved.items()}
+    accepted = {key: expected.accepted.get(key, frozenset()) | {each} for key, each in said.items()}
     return replace(expected, accepted={**expected.accepted, **accepted})
 
 

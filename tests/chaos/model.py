@@ -200,6 +200,10 @@ class Truth:
             self.aside.pop(key, None)
             self.perhaps_aside.pop(key, None)
 
+    def edited_since(self, edits: int) -> dict[str, Said]:
+        """People's entries of images that they have edited since there were so many edits."""
+        return {key: self.entries[key].said for key, at in self._edited.items() if at > edits and key in self.entries}
+
     def delete(self, exported: Mapping[str, Said], *, is_raced: bool = False) -> None:
         """A person deletes the dataset.
 
