@@ -29,7 +29,7 @@ from include.custom_labels.split_report import SplitReport
 from include.object_store.registration_journal import Journal, Registration, read_journal
 from include.object_store.snapshots import CurrentSnapshot, read_current
 from include.object_store.tables import read_ledger
-from include.pipelines import existing_dataset, ground_truth, local_computer, s3_folder
+from include.pipelines import existing_dataset, ground_truth, local_computer, registration_work, s3_folder
 from include.pipelines.distribution import DistributeEntriesOperator
 from include.pipelines.division import choose_dataset, divide_images
 from include.pipelines.gates import Gate, asks, check_gate
@@ -42,6 +42,7 @@ from include.pipelines.registration_work import RegistrationWork
 from include.pipelines.requests import REQUEST_TYPES
 from include.pipelines.runs import ImportRun
 from include.pipelines.summaries import summarize
+from include.pipelines.verification import Verified, verify
 from tests.fixtures.places import Place
 
 _numbers = count(1)
@@ -171,6 +172,19 @@ def _at_event(client: Any, event: str, act: Callable[[], object]) -> Iterator[No
     finally:
         client.meta.events.unregister(event, act_first)
     assert not acts, f"there was no {event}"
+
+
+@contextmanager
+def edited_before_verification(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> Iterator[None]:
+    """Something happens after a run's last write, and before it looks at what has come of it."""
+
+    def act_first(run: ImportRun, plan: Plan, arn: str, **more: Any) -> Verified:
+        act()
+        return verify(run, plan, arn, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registration_work, "verify", act_first)
+        yield
 
 
 class DeathError(BaseException):

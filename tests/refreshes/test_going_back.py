@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.fixtures.places import Place, end_of_second
@@ -36,3 +38,19 @@ def test_a_run_that_a_person_triggers_does_go_back(versioned: Place, imports: Im
     assert sorted(labels for (labels,) in people.said().values()) == ["dot", "echo", "echo"]
     assert done.current
     assert done.current.as_of == earlier
+
+
+def test_both_places_of_an_image_are_held_until_a_run_replaces(
+    versioned: Place, imports: Imports, people: People
+) -> None:
+    """Going back names a copy of the old bytes, and the entry of the present ones stays beside it."""
+    chosen: dict[str, Any] = {"history_folder": f"s3://{versioned.images}/history"}
+    people.put("echo/0.png", "dot/0.png")
+    imports.run(**chosen)
+    earlier = end_of_second()
+    people.put("echo/0.png")
+    imports.run(**chosen)
+    back = {**chosen, "as_of": earlier.isoformat()}
+    imports.run(removals="hold", **back)
+    done = imports.run(**back)
+    assert (done.action, len(people.entries())) == ("replace", 2)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from include.custom_labels.risks import Risk
+from include.object_store.registration_journal import Journal
 from tests.fixtures.existing_datasets import labels_of
 from tests.refreshes.imports import FOLDER, Import, Imports, refused
 from tests.refreshes.people import People
@@ -74,3 +76,70 @@ def test_who_accepts_the_risk_accepts_what_comes_after_the_plan(registered: Impo
     done = run.finish()
     assert done.merged.totals["overwritten"] == 2
     assert people.said()["echo/1.png"] == {"echo"}
+
+
+def box_overwritten(registered: Imports, people: People) -> None:
+    """A run has overwritten a box and has died."""
+    people.draw("echo/0.png", "echo", left=7)
+    run = registered.begin(human_edits="overwrite").plan_it()
+    run.register_and_die(people.place)
+    run.end("failed")
+    assert people.boxes("echo/0.png") == []
+
+
+def told_of(done: Import, people: People) -> bytes:
+    """All entries that ledger and snapshot have."""
+    assert done.journal == Journal()
+    folder = done.published["summary_uri"].removesuffix("summary.json")
+    key = f"{folder}entries.manifest".split("/", 3)[3]
+    before = people.place.read(f"{folder}entries.manifest") if key in people.place.workspace_keys() else b""
+    return before + b"".join(row.entry for row in done.rows.values() if row.entry)
+
+
+def damage(people: People) -> None:
+    people.put_body("echo/0.png", b"no picture")
+
+
+def move(people: People) -> None:
+    people.move({"echo/0.png": "echo/moved.png"})
+
+
+@pytest.mark.parametrize("removals", ["replace", "hold"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda people: people.draw("echo/0.png", "echo", left=9),
+        damage,
+        lambda people: people.delete("echo/0.png"),
+        move,
+        People.delete_dataset,
+    ],
+    ids=["edited", "damaged", "gone", "moved", "dataset deleted"],
+)
+def test_what_a_dead_run_has_overwritten_is_told_of_whatever_becomes_of_the_image(
+    registered: Imports, people: People, act: Callable[[People], None], removals: str
+) -> None:
+    box_overwritten(registered, people)
+    act(people)
+    assert b'"left":7' in told_of(registered.run(removals=removals), people)
+
+
+def test_what_one_run_overwrites_twice_is_told_of_twice(registered: Imports, people: People) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    run = registered.begin(human_edits="overwrite", accept_risks=["WORK_OVERWRITTEN"]).plan_it()
+    run.register_and_die(people.place)
+    people.draw("echo/0.png", "echo", left=9)
+    told = told_of(run.finish(), people)
+    assert b'"left":7' in told
+    assert b'"left":9' in told
+
+
+def test_what_two_dead_runs_have_overwritten_is_told_of_by_the_third(registered: Imports, people: People) -> None:
+    box_overwritten(registered, people)
+    people.draw("echo/0.png", "echo", left=9)
+    run = registered.begin(human_edits="overwrite").plan_it()
+    run.register_and_die(people.place)
+    run.end("failed")
+    told = told_of(registered.run(), people)
+    assert b'"left":7' in told
+    assert b'"left":9' in told

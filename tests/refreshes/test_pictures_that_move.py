@@ -86,3 +86,14 @@ def test_an_image_that_moves_while_entries_are_held_is_held_at_its_old_place(
     registered.run()
     assert people.boxes("echo/renamed.png") == [9]
     assert "echo/0.png" not in people.said()
+
+
+def test_an_image_that_is_renamed_twice_while_entries_are_held_keeps_its_box(
+    registered: Imports, people: People
+) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    people.move({"echo/0.png": "echo/second.png"})
+    registered.run(removals="hold")
+    people.move({"echo/second.png": "echo/third.png"})
+    registered.run(removals="hold")
+    assert people.boxes("echo/third.png") == [7]

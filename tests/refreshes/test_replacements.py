@@ -9,7 +9,7 @@ import pytest
 from include.object_store.registration_journal import Journal
 from include.rekognition.errors import RekognitionDatasetError
 from tests.fixtures.existing_datasets import boxed, image_level
-from tests.refreshes.imports import FOLDER, Imports, before_a_write, refused
+from tests.refreshes.imports import FOLDER, Imports, before_a_write, refused, right_before
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -117,3 +117,33 @@ def test_a_dataset_that_vanishes_during_an_update_is_not_a_success(registered: I
     people.put("echo/new.png")
     registered.run()
     assert len(people.said()) == 9
+
+
+def test_a_dataset_of_a_part_of_our_lines_is_not_taken_for_ours(registered: Imports, people: People) -> None:
+    people.draw("dot/1.png", "dot", left=7)
+    people.delete("dot/0.png")
+    run = registered.begin().plan_it()
+    theirs = [image_level(people.ref(name), name.partition("/")[0]) for name in ("echo/0.png", "dot/2.png")]
+    with before_a_write(lambda: people.create_dataset(*theirs), "create"), refused("DATASET_TAKEN"):
+        run.register()
+    assert run.journal.replacement
+    run.end("failed")
+    registered.run()
+    assert people.boxes("dot/1.png") == [7]
+
+
+def test_entries_that_the_service_has_dropped_are_sent_again(imports: Imports, people: People) -> None:
+    people.put("echo/0.png", "echo/1.png", "dot/0.png")
+    run = imports.begin().plan_it()
+
+    def drop_one() -> None:
+        bucket, _, key = run.plan.manifest.removeprefix("s3://").partition("/")
+        lines = people.place.read(run.plan.manifest).splitlines(keepends=True)
+        people.place.s3.put_object(Bucket=bucket, Key=key, Body=b"".join(lines[:-1]))
+
+    with right_before(run.run.rekognition.conn, "CreateDataset", drop_one), refused("IMAGES_DROPPED"):
+        run.finish()
+    run.end("failed")
+    assert len(people.said()) == 2
+    again = imports.run()
+    assert (again.action, again.states, len(people.said())) == ("update", {"registered": 3}, 3)

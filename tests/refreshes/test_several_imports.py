@@ -8,8 +8,9 @@ import pytest
 
 from include.custom_labels.risks import Risk
 from include.object_store.registration_journal import Journal
+from tests.fixtures.existing_datasets import image_level
 from tests.fixtures.places import Place, picture
-from tests.refreshes.imports import FOLDER, Imports
+from tests.refreshes.imports import FOLDER, Imports, edited_before_verification
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -109,3 +110,48 @@ def test_what_a_dead_run_has_brought_is_not_removed_by_another_import(
     registered.run(s3_folder=above)
     registered.run(s3_folder=above, exclude=[f"{FOLDER}kite/1.png"])
     assert "kite/1.png" in people.said()
+
+
+@pytest.mark.parametrize("aliases", [{"alexa-devices": "echo"}, {}], ids=["the same", "something else"])
+def test_an_image_that_another_import_brings_stays_whatever_that_says_of_it(
+    registered: Imports, people: People, aliases: dict[str, str]
+) -> None:
+    registered.run(s3_folder=f"s3://{people.place.images}", label_aliases=aliases)
+    registered.run(exclude=["echo/0.png"])
+    assert "echo/0.png" in people.said()
+
+
+def test_work_kept_aside_comes_back_to_an_image_that_another_import_brought_back(
+    registered: Imports, people: People
+) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    body = people.body("echo/0.png")
+    people.delete("echo/0.png")
+    registered.run()
+    people.put_body("echo/0.png", body)
+    registered.run(s3_folder=f"s3://{people.place.images}", label_aliases={"echo": "Echo"})
+    registered.run()
+    assert people.boxes("echo/0.png") == [7]
+
+
+def test_a_label_that_a_person_removes_stays_removed_where_another_import_had_sent_none(
+    registered: Imports, people: People
+) -> None:
+    people.put("plain/0.png")
+    registered.run(s3_folder=f"s3://{people.place.images}/{FOLDER}plain", automatic_labeling=False)
+    registered.run()
+    assert people.said()["plain/0.png"] == {"plain"}
+    people.label("plain/0.png")
+    registered.run()
+    assert people.said()["plain/0.png"] == set()
+
+
+def test_an_edit_of_another_imports_entry_while_this_one_registers_is_in_none_of_its_rows(
+    registered: Imports, people: People, birds: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered.run(s3_folder=birds)
+    key = "birds/kite/1.png"
+    run = registered.begin(label_aliases={"echo": "Echo"}).plan_it()
+    with edited_before_verification(monkeypatch, lambda: people.send(image_level(f"{birds[:-5]}{key}", "owl"))):
+        run.finish()
+    assert key not in run.reasons

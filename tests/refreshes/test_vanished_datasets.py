@@ -60,3 +60,16 @@ def test_a_dataset_whose_creation_once_failed_is_made_again_with_kept_edits(
         registered.run()
     registered.run()
     assert people.boxes("echo/0.png") == [7]
+
+
+def test_a_dataset_that_is_deleted_after_the_plan_is_not_made_anew_unasked(registered: Imports, people: People) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    registered.run()
+    run = registered.begin(label_aliases={"dot": "Dot"}).plan_it()
+    people.delete_dataset()
+    with refused("DATASET_VANISHED"):
+        run.register()
+    assert people.place.dataset_arn() is None
+    run.end("failed")
+    assert Risk.REGISTERED_DATASET_GONE in registered.run().risks
+    assert people.boxes("echo/0.png") == [7]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.custom_labels.risks import Risk
-from tests.refreshes.imports import FOLDER, Imports, refused
+from tests.refreshes.imports import FOLDER, Imports, edited_before_verification, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -101,3 +101,43 @@ def test_work_kept_aside_outlives_imports_of_other_folders(registered: Imports, 
     people.put_body(IMAGE, body)
     registered.run()
     assert people.boxes(IMAGE) == [7]
+
+
+def test_a_label_that_a_person_puts_back_on_an_image_that_was_damaged_stays(
+    registered: Imports, people: People
+) -> None:
+    """While the image was damaged, its entry was in the dataset, and nothing was kept aside."""
+    people.label("echo/0.png", "speaker")
+    body = people.body("echo/0.png")
+    people.put_body("echo/0.png", b"no picture")
+    registered.run()
+    people.put_body("echo/0.png", body)
+    people.label("echo/0.png", "echo")
+    registered.run()
+    assert people.said()["echo/0.png"] == {"echo"}
+
+
+def test_boxes_that_do_not_fit_and_were_held_go_with_a_run_that_replaces(registered: Imports, people: People) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    registered.run()
+    people.put("echo/0.png", size=(80, 80))
+    registered.run(removals="hold")
+    assert people.boxes("echo/0.png") == [7]
+    done = registered.run()
+    assert (done.action, people.boxes("echo/0.png")) == ("replace", [])
+    assert b'"left":7' in (done.rows[f"{FOLDER}echo/0.png"].entry or b"")
+
+
+def test_a_held_entry_that_is_edited_while_a_run_registers_is_held(
+    registered: Imports, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = {"exclude": ["echo/0.png"], "label_aliases": {"dot": "Dot"}}
+    registered.run(removals="hold", exclude=["echo/0.png"])
+    run = registered.begin(removals="hold", **chosen).plan_it()
+    with edited_before_verification(monkeypatch, lambda: people.draw("echo/0.png", "echo", left=7)):
+        run.finish()
+    row = run.rows[f"{FOLDER}echo/0.png"]
+    assert (row.state, row.reason) == ("held", "HELD_UNTIL_REPLACED")
+    assert b'"left":7' in (row.entry or b"")
+    registered.run(**chosen)
+    assert "echo/0.png" not in people.said()
