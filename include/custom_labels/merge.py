@@ -32,12 +32,12 @@ All streams are sorted by identity, and one image at a time is in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from heapq import merge as merge_sorted
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -47,6 +47,9 @@ from include.custom_labels.history import identity
 from include.custom_labels.label_attributes import SOURCE_REF
 from include.custom_labels.line_rules import check_line
 from include.custom_labels.manifest import parse_line
+
+ENTRY_STAYS: Final = "the dataset's entry stays as it is"
+"""The detail of a withheld image whose entry the dataset holds."""
 
 
 class Outcome(StrEnum):
@@ -123,23 +126,23 @@ class PendingDigest:
     """What an unfinished run may have sent for an image.
 
     :ivar content: digest
-    :ivar overwrites: a person's entry that gave way to it
+    :ivar overwrites: a person's entries that gave way to it
     """
 
     identity: str
     content: bytes
-    overwrites: bytes | None = None
+    overwrites: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherImport:
     """An image that another import has brought to the same dataset.
 
-    :ivar sent: digest of what that import has last sent for it
+    :ivar sent: digest of what that import has last sent for it; None where others had said it already
     """
 
     identity: str
-    sent: bytes
+    sent: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +239,8 @@ class _Image:
     base: BaseImage | None = None
     sent: set[bytes] = field(default_factory=set)
     sent_by_others: set[bytes] = field(default_factory=set)
-    overwritten: dict[bytes, bytes] = field(default_factory=dict)
+    is_brought_by_others: bool = False
+    overwritten: list[bytes] = field(default_factory=list)
 
     def add(self, version: Version) -> None:
         match version:
@@ -250,18 +254,36 @@ class _Image:
                     self.sent.add(version.sent)
             case PendingDigest():
                 self.sent.add(version.content)
-                if version.overwrites is not None:
-                    self.overwritten[version.content] = version.overwrites
+                self.overwritten += version.overwrites
             case OtherImport():
-                self.sent_by_others.add(version.sent)
+                self.is_brought_by_others = True
+                if version.sent is not None:
+                    self.sent_by_others.add(version.sent)
 
     def merged(self, policy: MergePolicy) -> Iterator[MergedImage]:
         if self.ours is None:
-            yield from self._gone(policy)
+            outcomes = self._gone(policy)
         elif self.ours.line is None:
-            yield from self._withheld(policy)
+            outcomes = self._withheld(policy)
         else:
-            yield from self._there(self.ours, self.ours.line, policy)
+            outcomes = self._there(self.ours, self.ours.line, policy)
+        return self._told(list(outcomes)) if self.overwritten else outcomes
+
+    def _told(self, outcomes: list[MergedImage]) -> Iterator[MergedImage]:
+        """The same, with a person's entry that a run overwrote which did not come to tell of it."""
+        contents = {read_entry(line)[1].content for each in outcomes for line in (each.line, each.work) if line}
+        # The last one is the latest; where a person has said something since, the dataset's entries before have it.
+        untold = [work for work in self.overwritten if read_entry(work)[1].content not in contents]
+        if untold and not outcomes:
+            yield self._memory(untold[-1], Outcome.ASIDE)
+        for number, each in enumerate(outcomes):
+            if number or not untold or each.work is not None or each.outcome is Outcome.OTHER:
+                yield each
+            elif each.outcome in (Outcome.NEW, Outcome.SAME, Outcome.CHANGED):
+                detail = f"the dataset had {describe(untold[-1])}"
+                yield replace(each, outcome=Outcome.OVERWRITTEN, work=untold[-1], detail=detail)
+            else:
+                yield replace(each, work=untold[-1])
 
     def _is_work(self, entry: Entry) -> bool:
         """Whose an entry is: a person's (or another import's), unless it says what this import sent."""
@@ -302,9 +324,13 @@ class _Image:
         earlier = [entry.line for entry in elsewhere if found is None or self._is_moved(entry)]
         if (remembered := self._remembered()) is not None and (found is None or is_aside):
             earlier.append(remembered)
-        if found is not None and self._is_edit(found.line, ours):
+        if found is not None and self._is_edit(found.line, ours) and not (earlier and self._is_others(found)):
             return found.line
         return next((each for each in earlier if self._is_edit(each, ours)), found.line if found else None)
+
+    def _is_others(self, entry: TheirEntry) -> bool:
+        """Whether another import has sent the entry, so that no person has said what it says."""
+        return read_entry(entry.line)[1].content in self.sent_by_others
 
     def _is_moved(self, entry: TheirEntry) -> bool:
         return identity(read_entry(entry.line)[0]) != self.identity
@@ -339,9 +365,9 @@ class _Image:
             if line is not None
         )
         work = entry.line if self._is_work(theirs) and not is_said else None
-        if not entry.is_present and work is None and not (is_moved and self.sent_by_others):
+        if not entry.is_present and work is None and not (is_moved and self.is_brought_by_others):
             return
-        if is_moved and self.sent_by_others:
+        if is_moved and self.is_brought_by_others:
             outcome, keep = Outcome.OTHER, True
         elif (is_withheld or policy.removals == "hold") and entry.is_present:
             outcome, keep = (Outcome.STALE if is_told_of else Outcome.HELD), True
@@ -378,21 +404,25 @@ class _Image:
         if taken is None:
             return self._our(image, line, source_ref, ours, Outcome.NEW, before=None)
         _, theirs = read_entry(taken)
-        if found is not None and taken is found.line and theirs.content in self.overwritten:
-            return self._overwritten(image, line, source_ref, ours, self.overwritten[theirs.content], before=before)
         same = theirs.content == ours.content
         if same and (not theirs.errors or _is_faulty(line)):
             # Sending a line again with the errors that it has by itself repairs nothing.
             return self._our(image, line, source_ref, ours, Outcome.SAME, before=before, theirs=theirs)
-        # What another import sent without a label is no one's statement about the image.
-        is_blank = ours.is_labelled and not theirs.is_labelled and theirs.content in self.sent_by_others
+        # What another import sent without a label is no one's statement about the image, as long as this one has sent
+        # nothing: afterwards, a person has removed the label.
+        has_sent = self.base is not None and self.base.sent is not None
+        is_sent_blank = not theirs.is_labelled and theirs.content in self.sent_by_others
+        is_blank = ours.is_labelled and is_sent_blank and not has_sent
         if same or is_blank or not self._is_work(theirs):
             if image.is_carried:
                 entry = _at(taken, source_ref)
                 return self._our(image, entry, source_ref, theirs, Outcome.SAME, before=before, theirs=theirs)
             return self._our(image, line, source_ref, ours, Outcome.CHANGED, before=before)
         if policy.human_edits == "overwrite" and not image.is_carried:
-            return self._overwritten(image, line, source_ref, ours, taken, before=before)
+            detail = f"the dataset had {describe(taken)}"
+            return self._our(
+                image, line, source_ref, ours, Outcome.OVERWRITTEN, before=before, work=taken, detail=detail
+            )
         misfit = self._misfit(image, taken)
         if misfit:
             keep = before is not None and policy.removals == "hold"
@@ -427,13 +457,6 @@ class _Image:
             is_on_new_bytes=self._is_on_new_bytes(image) and bool(_box_sizes(taken)),
         )
 
-    def _overwritten(
-        self, image: OurImage, line: bytes, source_ref: str, ours: Entry, work: bytes, *, before: bytes | None
-    ) -> MergedImage:
-        """A person's entry gives way, or has given way to what a run sent that did not come to tell of it."""
-        detail = f"the dataset had {describe(work)}"
-        return self._our(image, line, source_ref, ours, Outcome.OVERWRITTEN, before=before, work=work, detail=detail)
-
     def _our(
         self,
         image: OurImage,
@@ -449,17 +472,13 @@ class _Image:
     ) -> MergedImage:
         # An entry that says the same by itself was not sent, and stays whose it is.
         sent = self._sent_before(theirs) if outcome is Outcome.SAME else ours.content
-        # What a run that did not end well has overwritten is overwritten, and need not be sent again.
-        is_there = outcome is Outcome.SAME or (
-            outcome is Outcome.OVERWRITTEN and before is not None and read_entry(before)[1].content == ours.content
-        )
         return MergedImage(
             identity=self.identity,
             source_ref=source_ref,
             outcome=outcome,
             line=line.rstrip(b"\n"),
             before=before,
-            is_sent=before is None or not is_there,
+            is_sent=before is None or outcome is not Outcome.SAME,
             is_labelled=ours.is_labelled,
             sent=sent,
             work=work,
@@ -494,8 +513,7 @@ class _Image:
 
     def _withheld(self, policy: MergePolicy) -> Iterator[MergedImage]:
         """The image is there, and nothing can be sent for it: what the dataset has stays."""
-        detail = "the dataset's entry stays as it is"
-        yield from self._without_line(Outcome.WITHHELD, policy, keep=True, detail=detail)
+        yield from self._without_line(Outcome.WITHHELD, policy, keep=True, detail=ENTRY_STAYS)
 
     def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
         if self.theirs and not self._may_remove():
@@ -532,7 +550,7 @@ class _Image:
     def _may_remove(self) -> bool:
         """An import removes only what it brought, and what no other import has brought as well."""
         was_brought = bool(self.sent) or (self.base is not None and self.base.was_at_source)
-        return was_brought and not self.sent_by_others
+        return was_brought and not self.is_brought_by_others
 
     def _memory(self, work: bytes, outcome: Outcome) -> MergedImage:
         """Work that is remembered, and of which the dataset holds nothing."""

@@ -23,7 +23,7 @@ from include.custom_labels.ledger import (
     ledger_pages,
     ledger_rows,
 )
-from include.custom_labels.merge import MergedImage, Outcome
+from include.custom_labels.merge import ENTRY_STAYS, MergedImage, Outcome
 from include.custom_labels.reasons import Reason
 
 REASON_OF_OUTCOME: Final = {
@@ -107,7 +107,7 @@ def outcome_of_row(row: LedgerRow) -> OutcomeRow | None:
     return OutcomeRow(
         key=row.key,
         outcome=Outcome.ASIDE if outcome is Outcome.REMOVED else outcome,
-        detail="" if outcome is Outcome.WITHHELD else row.detail.partition("; ")[0],
+        detail=_entry_stays(row) if outcome is Outcome.WITHHELD else row.detail.partition("; ")[0],
         is_labelled=row.state is State.REGISTERED,
         entry=row.entry.decode() if row.entry is not None else None,
         etag=row.etag,
@@ -131,7 +131,11 @@ def is_withheld(row: LedgerRow) -> bool:
 
 def aside_of_row(row: LedgerRow) -> bytes | None:
     """A person's entry that a closed ledger keeps aside: the dataset has another one, or none."""
-    return row.entry if row.state in _WITHOUT_ENTRY else None
+    return row.entry if row.state in _WITHOUT_ENTRY and not _entry_stays(row) else None
+
+
+def _entry_stays(row: LedgerRow) -> str:
+    return ENTRY_STAYS if ENTRY_STAYS in row.detail else ""
 
 
 def remembered_work(row: LedgerRow) -> bytes | None:
@@ -141,7 +145,7 @@ def remembered_work(row: LedgerRow) -> bytes | None:
     if row.state in (State.HELD, State.DROPPED):
         # These rows have an entry in any case; it is a person's unless it says what was sent.
         return row.entry if read_entry(row.entry)[1].content != row.sent else None
-    return aside_of_row(row)
+    return row.entry if row.state in _WITHOUT_ENTRY else None
 
 
 class SentColumn:
@@ -240,7 +244,7 @@ def close_rows(
     outcome = next(remaining, None)
     for row in rows:
         while outcome is not None and outcome.key < row.key:
-            yield _gone(outcome)
+            yield from _gone(outcome)
             outcome = next(remaining, None)
         if outcome is not None and outcome.key == row.key:
             moved, outcome = _with_outcome(row, outcome), next(remaining, None)
@@ -248,14 +252,16 @@ def close_rows(
             moved = row if row.state in IN_MANIFEST else row._replace(entry=None)
         yield _seen(moved, f"s3://{bucket}/{row.key}", entries, errors)
     while outcome is not None:
-        yield _gone(outcome)
+        yield from _gone(outcome)
         outcome = next(remaining, None)
 
 
-def _gone(outcome: OutcomeRow) -> LedgerRow:
-    """An image that the source does not have."""
+def _gone(outcome: OutcomeRow) -> Iterator[LedgerRow]:
+    """An image that the source does not have; none where a person has edited an entry of another import."""
+    if outcome.outcome is Outcome.KEPT:
+        return
     kind = outcome.outcome if outcome.outcome in _STATE_OF_OUTCOME else Outcome.ASIDE
-    return LedgerRow(
+    yield LedgerRow(
         key=outcome.key,
         size_bytes=outcome.size_bytes,
         etag=outcome.etag,

@@ -7,7 +7,7 @@ may have overwritten, so that the next run can report them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,7 +25,7 @@ from include.object_store.verified_copies import named
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("identity", pa.string(), nullable=False),
     pa.field("content", pa.binary(DIGEST_BYTES), nullable=False),
-    pa.field("overwrites", pa.binary()),
+    pa.field("overwrites", pa.list_(pa.binary())),
 ]
 _PAIR: Final = ["identity", "content"]
 SENT_SCHEMA = pa.schema(_FIELDS)
@@ -35,7 +35,7 @@ def write_sent(
     session: S3Session,
     uri: S3Uri,
     rows: Iterable[tuple[str, bytes]],
-    overwritten: Mapping[tuple[str, bytes], bytes] = MappingProxyType({}),
+    overwritten: Mapping[tuple[str, bytes], Sequence[bytes]] = MappingProxyType({}),
 ) -> StoredObject:
     """Write the digests, sorted and each pair once.
 
@@ -67,14 +67,14 @@ def read_sent(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, bytes]]:
                 before = pair
 
 
-def read_overwritten(session: S3Session, uri: S3Uri) -> Iterator[tuple[tuple[str, bytes], bytes]]:
-    """The entries that a line took the place of, or may have, each after the pair of that line.
+def read_overwritten(session: S3Session, uri: S3Uri) -> Iterator[tuple[tuple[str, bytes], list[bytes]]]:
+    """The entries that a line took the place of, or may have, after the pair of that line.
 
     :raises DocumentError: DOCUMENT_MISSING or DOCUMENT_UNREADABLE
     :raises AccessError: what else S3 answers
     """
     with named(uri, "the journal"):
-        for identities, contents, entries in read_columns(session, uri, SENT_SCHEMA, [*_PAIR, "overwrites"]):
-            for identity, content, entry in zip(identities, contents, entries, strict=True):
-                if entry is not None:
-                    yield (identity, content), entry
+        for identities, contents, overwritten in read_columns(session, uri, SENT_SCHEMA, [*_PAIR, "overwrites"]):
+            for identity, content, entries in zip(identities, contents, overwritten, strict=True):
+                if entries is not None:
+                    yield (identity, content), entries

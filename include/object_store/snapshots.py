@@ -109,7 +109,9 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """``current.json``: the snapshot that the dataset in Rekognition was last registered from.
 
     :ivar objects_sha256: digest of the images' keys, ETags and sizes, since a manifest does not change with every image
-    :ivar is_holding: whether the dataset holds entries of images that the source no longer has
+    :ivar is_holding: whether the dataset holds entries that a replacement would not leave, such as those of images that
+        the source no longer has
+    :ivar has_dropped: whether the service has dropped entries, which the next run sends again
     :ivar dataset_updated_at: when the service says that the dataset was last changed, by the run's own last write or
         before its entries were read; as long as it says so, nobody has changed an entry
     :ivar run: that has registered it
@@ -128,6 +130,7 @@ class CurrentSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     registered_at: Instant
     objects_sha256: str = ""
     is_holding: bool = False
+    has_dropped: bool = False
     dataset_updated_at: str = ""
     run: Holder | None = None
     origin: str = ""

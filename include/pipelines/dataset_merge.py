@@ -59,6 +59,8 @@ JSON_LINES = "application/jsonlines"
 
 _ON_THE_OTHER_SIDE = frozenset({Reason.IN_TEST_DATASET, Reason.IN_TRAIN_DATASET})
 
+_HELD = frozenset({Outcome.HELD, Outcome.STALE, Outcome.MISFIT})
+
 log = logging.getLogger(__name__)
 
 
@@ -82,6 +84,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar removed: images that the dataset loses by that
     :ivar removed_digest: of the source-refs of these entries, for the approval
     :ivar overwritten_digest: of people's entries that give way to the source, for the approval
+    :ivar held: entries that stay and that a replacement would not leave
     :ivar moved: images that were found again at another place
     :ivar work_removed: images of `removed` with a person's work, which is kept aside
     :ivar work_overwritten: images whose entry by a person gives way to the source
@@ -105,6 +108,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     removed: Sampled
     removed_digest: str
     overwritten_digest: str
+    held: int
     moved: int
     work_removed: Sampled
     work_overwritten: Sampled
@@ -139,7 +143,7 @@ class Merge:
         """Merge, and leave what comes of it in the run's staging folder."""
         run = self.run
         base = base_of(run, self.current, self.origin)
-        moves = find_moves(places(base_rows(base)), our_places(run, self.built))
+        moves = find_moves(last_places(base), our_places(run, self.built))
         there = with_arriving_work(run, self.built, self.entries)
         streams: list[Iterable[Version]] = [
             our_images(run, self.built),
@@ -157,7 +161,7 @@ class Merge:
         names = ("merged.manifest", "changes.manifest", "outcomes.jsonl")
         told: list[OutcomeRow] = []
         digests: list[tuple[str, bytes]] = []
-        overwritten: dict[tuple[str, bytes], bytes] = {}
+        overwritten: dict[tuple[str, bytes], list[bytes]] = {}
         self.changes.clear()
         with ExitStack() as stack:
             manifest, changes = (
@@ -178,7 +182,7 @@ class Merge:
                 if image.sent is not None:
                     digests.append((image.identity, image.sent))
                     if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
-                        overwritten[image.identity, image.sent] = image.work
+                        overwritten[image.identity, image.sent] = [image.work]
                 if row := outcome_of_image(image):
                     told.append(row)
             size_bytes = manifest.tell()
@@ -206,6 +210,7 @@ class Merge:
             removed=tally.removed.total(),
             removed_digest=tally.digest.hexdigest() if tally.removals else "",
             overwritten_digest=tally.overwritten_digest.hexdigest() if tally.totals[Outcome.OVERWRITTEN] else "",
+            held=tally.held,
             moved=moved,
             work_removed=tally.work_removed.total(),
             work_overwritten=tally.work_overwritten.total(),
@@ -247,7 +252,7 @@ class _Tally:
         self._contents = LineContents()
         self._before: list[_Counted] = []
         self._after: list[_Counted] = []
-        self.removals = 0
+        self.removals = self.held = 0
         self.removed, self.work_removed = _Sample(), _Sample()
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
         self.digest, self.overwritten_digest = hashlib.sha256(), hashlib.sha256()
@@ -259,6 +264,8 @@ class _Tally:
             self._before.append(self._read(image.before))
         if image.line is not None:
             self._after.append(self._read(image.line, image.etag))
+        if image.line is not None and image.outcome in _HELD:
+            self.held += 1
         if image.is_removal:
             self.removals += 1
             self.digest.update(image.source_ref.encode() + b"\n")
@@ -386,6 +393,19 @@ def base_images(base: RegisteredSnapshot | None) -> Iterator[BaseImage]:
         )
 
 
+def last_places(base: RegisteredSnapshot | None) -> Iterator[tuple[str, str, int]]:
+    """The places where the images of the base were last, with ETag and size.
+
+    An entry may be held at a place that its image has left for another one before.
+    """
+    left = {(row.etag, row.size_bytes) for _, row in base_rows(base) if row.state is State.HELD}
+    if left:
+        left &= {(row.etag, row.size_bytes) for _, row in base_rows(base) if row.state in IN_MANIFEST}
+    for name, row in base_rows(base):
+        if row.state is not State.HELD or (row.etag, row.size_bytes) not in left:
+            yield name, row.etag, row.size_bytes
+
+
 def places(rows: Iterable[tuple[str, LedgerRow]]) -> Iterator[tuple[str, str, int]]:
     """Identity, ETag and size of images."""
     return ((name, row.etag, row.size_bytes) for name, row in rows)
@@ -404,7 +424,7 @@ def other_imports(
 
 def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
     for name, row in base_rows(base):
-        if row.sent is not None and row.state not in (State.REMOVED, State.ASIDE):
+        if row.state not in (State.REMOVED, State.ASIDE) and (row.sent is not None or was_at_source(row)):
             yield OtherImport(identity=name, sent=row.sent)
 
 
@@ -419,20 +439,29 @@ def pending_digests(run: ImportRun, journal: Journal, origin: str) -> Iterator[P
         overwritten = dict(read_overwritten(run.s3, uri))
         for pair in read_sent(run.s3, uri):
             name, content = pair
-            yield PendingDigest(identity=name, content=content, overwrites=overwritten.get(pair))
+            yield PendingDigest(identity=name, content=content, overwrites=overwritten.get(pair, ()))
+
+
+def overwritten_before(run: ImportRun, journal: Journal, origin: str) -> dict[tuple[str, bytes], list[bytes]]:
+    """People's entries that unfinished runs of this import have overwritten, or may have, by what was sent instead."""
+    return dict(read_overwritten(run.s3, S3Uri.parse(journal.sent[origin]))) if origin in journal.sent else {}
 
 
 def before_overwriting(
-    run: ImportRun, entries: Sequence[TheirEntry], journal: Journal, origin: str
-) -> Iterable[TheirEntry]:
-    """The entries, with those by people in their places that an unfinished run of this import has overwritten."""
-    if origin not in journal.sent:
-        return entries
-    overwritten = dict(read_overwritten(run.s3, S3Uri.parse(journal.sent[origin])))
-    return (
-        replace(each, line=overwritten.get((each.identity, read_entry(each.line)[1].content), each.line))
-        for each in entries
-    )
+    entries: Iterable[TheirEntry], overwritten: Mapping[tuple[str, bytes], Sequence[bytes]], *, has_one_each: bool
+) -> Iterator[TheirEntry]:
+    """The entries, with those in their places that were overwritten.
+
+    :param overwritten: as of `overwritten_before`
+    :param has_one_each: leave out what else was overwritten, so that the dataset could be created of the result
+    """
+    remaining = {pair: list(lines) for pair, lines in overwritten.items()}
+    for each in entries:
+        lines = remaining.get((each.identity, read_entry(each.line)[1].content))
+        yield replace(each, line=lines.pop()) if lines else each
+    if not has_one_each:
+        for (name, _), lines in remaining.items():
+            yield from (TheirEntry(identity=name, line=line, is_present=False) for line in lines)
 
 
 def _moved(versions: Iterable[Any], moves: Mapping[str, str], *, is_list: bool = False) -> Iterable[Any]:

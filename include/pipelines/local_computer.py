@@ -30,10 +30,10 @@ from include.custom_labels.local_files import (
 )
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.manifest import decode_line
+from include.object_store.registered_snapshot import read_registered
 from include.object_store.snapshots import read_current, read_summary
 from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, send_batches, write_files
 from include.pipelines.access import AccessCheck, raise_on_failure
-from include.pipelines.origins import registered_base
 from include.pipelines.refusals import refuse
 from include.pipelines.requests import AccessNeeds, LocalComputerRequest
 from include.pipelines.runs import ImportRun, Request
@@ -245,10 +245,9 @@ def _source_refs(run: ImportRun) -> Iterator[S3Uri]:
 
 
 def _carried(run: ImportRun) -> Iterator[LedgerRow]:
-    """What earlier uploads have brought to the dataset; nothing where it is another dataset, or not ours."""
+    """What the dataset was last registered with; nothing where it is another dataset, or not ours."""
     current = read_current(run.s3, run.dataset)
-    base = registered_base(run)
-    if current is None or base is None or current[0].dataset_arn != _dataset_arn(run):
+    if current is None or current[0].dataset_arn != _dataset_arn(run):
         return
-    for page in base.ledger_pages():
+    for page in read_registered(run.s3, run.dataset, current[0]).ledger_pages():
         yield from carried_page(page)

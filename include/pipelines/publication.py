@@ -9,9 +9,9 @@ import msgspec
 from airflow.sdk import Asset, AssetAlias, get_current_context
 
 from include.custom_labels.errors import DatasetConflictError
-from include.custom_labels.ledger import State
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome
+from include.custom_labels.reasons import Reason
 from include.object_store.registration_journal import HeldJournal, read_journal
 from include.object_store.snapshots import (
     Base,
@@ -57,7 +57,9 @@ def publish(
     passed = msgspec.convert(gate, Gate)
     approved = approval_of(approval)
     timings = _timings()
-    loses_entries = plan.export and (plan.action == "replace" or Outcome.OVERWRITTEN in plan.totals)
+    loses_entries = plan.export and (
+        plan.action == "replace" or plan.has_overwritten or Outcome.OVERWRITTEN in plan.totals
+    )
     _fence(import_run, plan)
 
     def report(summary: SnapshotSummary) -> str:
@@ -172,7 +174,8 @@ def _make_current(
         dataset_arn=reconciled["dataset_arn"],
         registered_at=utc_now(),
         objects_sha256=built["objects_sha256"],
-        is_holding=State.HELD in reconciled["states"],
+        is_holding=plan.merged.held > 0 if plan.merged else before is not None and before.is_holding,
+        has_dropped=any(row["reason"] == Reason.DROPPED_BY_SERVICE for row in reconciled["reasons"]),
         dataset_updated_at=reconciled["dataset_updated_at"],
         run=run.holder,
         origin=plan.origin,
@@ -225,7 +228,7 @@ def _send_event(run: ImportRun, summary: SnapshotSummary, reconciled: dict[str, 
             "manifest": summary.manifest,
             "manifest_sha256": summary.manifest_sha256,
             "dataset_arn": reconciled["dataset_arn"],
-            "images": summary.images,
+            "images": reconciled["dataset_stats"]["TotalEntries"],
             "labels": len(reconciled["images_per_label"]),
         },
     )

@@ -8,9 +8,12 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any
 
+import msgspec
+
 from include.custom_labels.advice import advise
 from include.custom_labels.ledger import LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
+from include.custom_labels.merge import Outcome
 from include.custom_labels.outcomes import OutcomeRow, SentColumn, close_pages
 from include.object_store.sent_digests import read_sent
 from include.object_store.tables import PAGE_ROWS, read_ledger, write_ledger
@@ -74,12 +77,14 @@ def _labels(run: ImportRun, plan: Plan, verified: Verified, summary: LedgerSumma
 
 
 def _outcomes(run: ImportRun, plan: Plan, verified: Verified) -> Iterator[OutcomeRow]:
-    """What the plan has to say, and of images that people have changed since, that."""
+    """What the plan has to say, and of images that people have changed since, that; what is held stays held."""
     planned = read_outcomes(run, plan.outcomes) if plan.outcomes else iter(())
     key = attrgetter("key")
     for _, rows in groupby(merge_sorted(verified.edits, planned, key=key), key=key):
         # Of two rows of a key, the one of the edit comes first.
-        yield next(rows)
+        row, *rest = rows
+        is_held = bool(rest) and rest[0].outcome is Outcome.HELD
+        yield msgspec.structs.replace(rest[0], entry=row.entry, is_labelled=row.is_labelled) if is_held else row
 
 
 def _sent(run: ImportRun, built: Mapping[str, Any], plan: Plan) -> Iterator[tuple[list[str], list[bytes | None]]]:

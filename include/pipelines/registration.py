@@ -30,6 +30,7 @@ from include.pipelines.dataset_merge import (
     base_of,
     before_overwriting,
     ledger_outcomes,
+    overwritten_before,
     read_dataset,
     with_export,
     write_export,
@@ -81,6 +82,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     :ivar sent: number of lines that are sent either way
     :ivar export: ``s3://`` address of the dataset's entries before
     :ivar exported: their number
+    :ivar has_overwritten: whether the export has entries, too, that unfinished runs of this import have overwritten
     :ivar outcomes: ``s3://`` address of what the ledger has to say beyond the source, empty where there is nothing
     :ivar digests: ``s3://`` address of what this import has sent last for each image afterwards; empty where that is
         as the base says
@@ -99,6 +101,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     export: str = ""
     export_sha256: str = ""
     exported: int = 0
+    has_overwritten: bool = False
     outcomes: str = ""
     digests: str = ""
     merged: MergeResult | None = None
@@ -288,8 +291,6 @@ class _Planning:
             return self._unchanged(arn, description)
         entries, description = read_consistently(self._run, arn)
         entries = with_export(self._run, entries, self._journal)
-        before = before_overwriting(self._run, entries, self._journal, self._begun.origin)
-        export = write_export(self._run, before)
         merged, changes = self._merge(entries)
         if merged.removals:
             plan = self._planned("replace", merged, self._fingerprint(arn, description))
@@ -300,7 +301,16 @@ class _Planning:
             )
         if plan.action == "replace":
             self._check_replacement(plan)
-        return msgspec.structs.replace(plan, export=str(export.uri), export_sha256=export.sha256, exported=len(entries))
+        overwritten = overwritten_before(self._run, self._journal, self._begun.origin)
+        has_one_each = plan.action == "replace"
+        export = write_export(self._run, before_overwriting(entries, overwritten, has_one_each=has_one_each))
+        return msgspec.structs.replace(
+            plan,
+            export=str(export.uri),
+            export_sha256=export.sha256,
+            exported=len(entries),
+            has_overwritten=bool(overwritten),
+        )
 
     def _merge(self, entries: list[TheirEntry]) -> tuple[MergeResult, list[Change]]:
         merge = Merge(
@@ -390,6 +400,7 @@ class _Planning:
             and (current.dataset_arn, current.dataset_updated_at) == (arn, updated_at(description))
             and (current.entries, current.labelled) == (stats["TotalEntries"], stats["LabeledEntries"])
             and not (self._run.request.removals == "replace" and current.is_holding)
+            and not current.has_dropped
         )
 
     def _unchanged(self, arn: str, description: Mapping[str, Any]) -> Plan:

@@ -231,8 +231,14 @@ class RegistrationWork:
         )
 
     def _check_approval(self, fresh: Plan) -> None:
-        """:raises DatasetConflictError: REMOVALS_CHANGED, or OVERWRITES_CHANGED: nobody has agreed to that"""
+        """Make sure that nothing is done that nobody has agreed to.
+
+        :raises DatasetConflictError: DATASET_VANISHED, REMOVALS_CHANGED, or OVERWRITES_CHANGED
+        """
         planned = self._plan
+        is_deleted = planned.dataset_arn and not fresh.dataset_arn and self._journal.journal.replacement is None
+        if is_deleted and Risk.REGISTERED_DATASET_GONE not in self._run.request.accept_risks:
+            raise self._vanished(planned.dataset_arn)
         if fresh.removals and fresh.removed_digest != planned.removed_digest:
             raise DatasetConflictError(
                 "REMOVALS_CHANGED",
@@ -256,9 +262,11 @@ class RegistrationWork:
         # Read to their ends before one of them is written again.
         sources = [S3Uri.parse(source) for source in (before, self._plan.digests) if source]
         pairs = [pair for source in sources for pair in read_sent(self._run.s3, source)]
-        overwritten = {
-            pair: entry for source in reversed(sources) for pair, entry in read_overwritten(self._run.s3, source)
-        }
+        overwritten: dict[tuple[str, bytes], list[bytes]] = {}
+        for source in sources:
+            for pair, entries in read_overwritten(self._run.s3, source):
+                told = overwritten.setdefault(pair, [])
+                told += [entry for entry in entries if entry not in told]
         return str(write_sent(self._run.s3, uri, pairs, overwritten).uri)
 
     # Fences.
@@ -297,13 +305,17 @@ class RegistrationWork:
         try:
             return self._run.rekognition.describe_dataset(arn)
         except RekognitionResourceNotFoundError as error:
-            raise DatasetConflictError(
-                "DATASET_VANISHED",
-                f"{arn} is gone: somebody deleted it during this run.",
-                "Run again to create it; people's work is in the ledger of the last snapshot and in the export that "
-                f"{self._run.dataset.registration} names.",
-                dataset_arn=arn,
-            ) from error
+            raise self._vanished(arn) from error
+
+    def _vanished(self, arn: str) -> DatasetConflictError:
+        is_exported = self._journal.journal.replacement is not None
+        return DatasetConflictError(
+            "DATASET_VANISHED",
+            f"{arn} is gone: somebody deleted it during this run.",
+            "Run again to create it; people's work is in the ledger of the last snapshot"
+            + (f", and in the export that {self._run.dataset.registration} names." if is_exported else "."),
+            dataset_arn=arn,
+        )
 
     def _find(self) -> dict[str, Any] | None:
         run = self._run
@@ -399,8 +411,9 @@ class RegistrationWork:
         for entry in self._run.rekognition.iterate_dataset_entries(arn):
             source_ref, said = read_entry(entry.encode())
             found[source_ref] = said.content
-        # The service drops some lines, and never adds one.
-        return bool(found) and found.items() <= expected.items()
+        # If the service has dropped a line of ours, the next run merges the dataset: that loses nothing, and to take
+        # somebody else's for ours would.
+        return found == expected
 
     def _manifest_lines(self) -> Iterator[bytes]:
         return read_lines(self._run.s3, S3Uri.parse(self._plan.manifest))
@@ -409,8 +422,12 @@ class RegistrationWork:
         return DatasetConflictError(
             "DATASET_TAKEN",
             f"{arn} was created by somebody else while this run worked on the project.",
-            "Look at who did so, then run again: the next run merges that dataset with the source, and with the "
-            f"entries of the dataset before, which {self._run.dataset.registration} names.",
+            "Look at who did so, then run again: the next run merges that dataset with the source"
+            + (
+                f", and with the entries of the dataset before, which {self._run.dataset.registration} names."
+                if self._journal.journal.replacement
+                else "."
+            ),
             dataset_arn=arn,
         )
 

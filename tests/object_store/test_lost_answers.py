@@ -130,12 +130,16 @@ def test_every_write_of_the_journal(session: S3Session, dataset: DatasetFolder) 
     lost(held.release)
     assert read_journal(session, dataset) == Journal()
     held = lost(take)
-    lost(held.commit)
+    lost(lambda: held.commit("s3://example-images/alexa-devices/"))
     assert read_journal(session, dataset) == Journal()
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("end", [HeldJournal.commit, HeldJournal.release])
+@pytest.mark.parametrize(
+    "end",
+    [lambda held: held.commit("s3://example-images/alexa-devices/"), HeldJournal.release],
+    ids=["commit", "release"],
+)
 def test_a_run_that_has_lost_its_lease_notices_although_the_other_one_wrote_the_same(
     session: S3Session, dataset: DatasetFolder, end: Callable[[HeldJournal], None]
 ) -> None:

@@ -53,8 +53,8 @@ def test_pairs_come_back_sorted_and_once(
 def test_what_a_line_took_the_place_of_is_remembered_with_it(serve: Serve) -> None:
     session = session_of(serve([]))
     kept, sent = ("s3://example-images/a.png", digest(1)), ("s3://example-images/b.png", digest(2))
-    write_sent(session, URI, [sent, kept], {sent: b"a person's"})
-    assert list(read_overwritten(session, URI)) == [(sent, b"a person's")]
+    write_sent(session, URI, [sent, kept], {sent: [b"a person's", b"another"]})
+    assert list(read_overwritten(session, URI)) == [(sent, [b"a person's", b"another"])]
     assert list(read_sent(session, URI)) == [kept, sent]
 
 
