@@ -86,9 +86,10 @@ def test_nothing_that_unfinished_runs_have_sent_is_forgotten(imports: Imports, p
 def test_a_damaged_snapshot_that_no_registration_builds_on_is_passed_over(
     registered: Imports, people: People, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Of two snapshots of one second, either may count as the last one.
+    # The dry run's snapshot is the last one before the next run: neither has the second of another.
     end_of_second()
     dry = registered.run(register=False)
+    end_of_second()
     folder = dry.run.dataset.snapshot(dry.published["snapshot_id"])
     people.place.s3.put_object(Bucket=folder.ledger.bucket, Key=folder.ledger.key, Body=b"PAR1")
     people.put("echo/new.png")
