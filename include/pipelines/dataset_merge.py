@@ -435,9 +435,8 @@ def _may_have_brought(run: ImportRun, uri: str) -> Iterator[OtherImport]:
 def pending_digests(run: ImportRun, journal: Journal, origin: str) -> Iterator[PendingDigest]:
     """What runs of the import that did not end well may have sent."""
     if origin in journal.sent:
-        uri = S3Uri.parse(journal.sent[origin])
-        overwritten = dict(read_overwritten(run.s3, uri))
-        for pair in read_sent(run.s3, uri):
+        overwritten = overwritten_before(run, journal, origin)
+        for pair in read_sent(run.s3, S3Uri.parse(journal.sent[origin])):
             name, content = pair
             yield PendingDigest(identity=name, content=content, overwrites=overwritten.get(pair, ()))
 

@@ -28,6 +28,7 @@ from include.gallery.saves import Saves
 from include.gallery.services import DatasetState, RunSource
 from include.gallery.snapshots import DatasetName
 from include.object_store.registration_journal import Holder
+from include.object_store.snapshots import time_of
 from tests.chaos.commands import has_ended
 from tests.chaos.contents import Content, Said, content, read_lines, write_line
 from tests.chaos.model import Listed, Listing
@@ -379,8 +380,7 @@ class View:
 
         :param conf: of a run of it
         """
-        snapshot_id = self.registered_of(conf)
-        return f"{datetime.strptime(snapshot_id[:15], '%Y%m%dT%H%M%S'):%Y-%m-%dT%H:%M:%S}"  # noqa: DTZ007
+        return f"{time_of(self.registered_of(conf)):%Y-%m-%dT%H:%M:%S}"
 
     def _document(self, name: str) -> dict[str, Any]:
         data = self._place.read(self._place.dataset_folder + name)
