@@ -87,7 +87,7 @@ def plain_import(settings: Settings) -> float:
     do_without_airflow(settings.s3_url, settings.rekognition_url)
     started = time.monotonic()
     run = Refresh("plain")
-    run.finish(run.build(), create=True)
+    run.finish(run.build())
     return time.monotonic() - started
 
 
