@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
-from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
@@ -36,21 +34,11 @@ class DistributeEntriesOperator(WaitingOperator):
     the dataset since; while somebody works on either dataset, the task waits without a worker.
     """
 
-    template_fields: Sequence[str] = ("run",)
-
-    def __init__(self, *, run: Any, **kwargs: Any) -> None:
-        super().__init__(doc_md=cleandoc(type(self).__doc__ or ""), **in_pool(WAITING_SLOTS), **kwargs)
-        self.run = run
-
-    @cached_property
-    def _import_run(self) -> ImportRun:
-        return ImportRun.from_json(self.run)
-
-    def import_run(self) -> ImportRun:
-        return self._import_run
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**in_pool(WAITING_SLOTS), **kwargs)
 
     def work(self, context: Context) -> dict[str, Any]:
-        request = self.import_run().request
+        request = self.import_run.request
         if (
             not isinstance(request, SplitRequest)
             or request.distribution != "rekognition"
@@ -63,7 +51,7 @@ class DistributeEntriesOperator(WaitingOperator):
 
     def _distribute(self) -> int:
         """Go as far as can be gone now; the number of entries that were moved."""
-        run, hook = self.import_run(), self.import_run().rekognition
+        run, hook = self.import_run, self.import_run.rekognition
         project = hook.find_project(run.request.project)
         found = {dataset["DatasetType"]: dataset for dataset in (project or {}).get("Datasets", ())}
         for dataset in found.values():
@@ -100,7 +88,7 @@ class DistributeEntriesOperator(WaitingOperator):
 
         :raises WaitingError: somebody does
         """
-        run = self.import_run()
+        run = self.import_run
         with ExitStack() as stack:
             for dataset_type in DATASET_TYPES:
                 folder = run_of_type(run, dataset_type).dataset

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from inspect import cleandoc
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +13,7 @@ from include.pipelines.policy import ONE_WAY
 from include.pipelines.reconciliation import reconcile
 from include.pipelines.registration import Plan, plan_registration
 from include.pipelines.registration_work import RegistrationWork
-from include.pipelines.runs import ImportRun, has_ended
+from include.pipelines.runs import has_ended
 from include.pipelines.waiting import WaitingOperator
 from include.rekognition.links import RekognitionDatasetLink
 from include.rekognition.pool import LISTING_SLOTS, in_pool
@@ -30,20 +28,12 @@ REGISTER = "register"
 class _DatasetOperator(WaitingOperator):
     """A step of one dataset's import, which is given what earlier steps have left."""
 
-    template_fields: Sequence[str] = ("run", "built", "provenance")
+    template_fields: Sequence[str] = (*WaitingOperator.template_fields, "built", "provenance")
 
-    def __init__(self, *, run: Any, built: Any, provenance: Any = None, **kwargs: Any) -> None:
-        super().__init__(doc_md=cleandoc(type(self).__doc__ or ""), **in_pool(LISTING_SLOTS), **kwargs)
-        self.run = run
+    def __init__(self, *, built: Any, provenance: Any = None, **kwargs: Any) -> None:
+        super().__init__(**in_pool(LISTING_SLOTS), **kwargs)
         self.built = built
         self.provenance = provenance
-
-    @cached_property
-    def _import_run(self) -> ImportRun:
-        return ImportRun.from_json(self.run)
-
-    def import_run(self) -> ImportRun:
-        return self._import_run
 
 
 class PlanRegistrationOperator(_DatasetOperator):
@@ -55,7 +45,7 @@ class PlanRegistrationOperator(_DatasetOperator):
     """
 
     def work(self, context: Context) -> dict[str, Any]:
-        return plan_registration(self.import_run(), self.built, self.provenance).to_json()
+        return plan_registration(self.import_run, self.built, self.provenance).to_json()
 
 
 class RegisterDatasetOperator(_DatasetOperator):
@@ -75,7 +65,7 @@ class RegisterDatasetOperator(_DatasetOperator):
         self.plan = plan
 
     def work(self, context: Context) -> dict[str, Any]:
-        run = self.import_run()
+        run = self.import_run
         self._persist_links(context)
         plan, verified = self._registration().go_on()
         self.log.info("%s: %s", plan.action, verified.dataset_arn or "nothing was registered")
@@ -86,10 +76,10 @@ class RegisterDatasetOperator(_DatasetOperator):
 
     def _registration(self) -> RegistrationWork:
         plan = msgspec.convert(self.plan, Plan)
-        return RegistrationWork(self.import_run(), self.built, plan, self.provenance, has_ended)
+        return RegistrationWork(self.import_run, self.built, plan, self.provenance, has_ended)
 
     def _persist_links(self, context: Context) -> None:
-        run = self.import_run()
+        run = self.import_run
         more = {"region_name": run.region, "aws_partition": run.rekognition.conn_partition}
         journal = run.dataset.registration
         JournalLink.persist(context=context, operator=self, bucket=journal.bucket, object_key=journal.key, **more)

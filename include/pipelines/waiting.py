@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
@@ -67,24 +70,29 @@ class WaitingOperator(BaseOperator):
 
     Its `work` is called again after each wait, and finds out by itself how far it has come.
 
+    :param run: whose request says for how long to wait, and by which connection
     :param deferrable: False to wait on the worker
     :param waiter_delay: seconds between two looks
     """
 
-    def __init__(self, *, deferrable: bool = True, waiter_delay: float = 5, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    template_fields: Sequence[str] = ("run",)
+
+    def __init__(self, *, run: Any, deferrable: bool = True, waiter_delay: float = 5, **kwargs: Any) -> None:
+        super().__init__(doc_md=cleandoc(type(self).__doc__ or ""), **kwargs)
+        self.run = run
         self.deferrable = deferrable
         self.waiter_delay = waiter_delay
+
+    @cached_property
+    def import_run(self) -> ImportRun:
+        """The run, once its template is rendered."""
+        return ImportRun.from_json(self.run)
 
     def work(self, context: Context) -> Any:
         """Do what can be done now, and return the task's result at its end.
 
         :raises WaitingError: there is something to wait for first
         """
-        raise NotImplementedError
-
-    def import_run(self) -> ImportRun:
-        """The run whose request says for how long to wait, and by which connection."""
         raise NotImplementedError
 
     def give_up(self) -> None:
@@ -130,7 +138,7 @@ class WaitingOperator(BaseOperator):
         """Wait on the worker, or defer, which does not return."""
         self.log.info("Waiting: %s", wait)
         if wait.reason is not None and since is not None:
-            limit = timedelta(minutes=self.import_run().request.max_wait_minutes)
+            limit = timedelta(minutes=self.import_run.request.max_wait_minutes)
             if utc_now() - since >= limit:
                 self.give_up()
                 raise AirflowFailException(str(wait.reason)) from wait
@@ -147,7 +155,7 @@ class WaitingOperator(BaseOperator):
     def _ends_soon(self, wait: WaitingError) -> bool:
         delay_s = min(1.0, self.waiter_delay)
         try:
-            self.import_run().rekognition.wait(wait.waiter, wait.resource, delay_s, int(_ON_THE_WORKER_S / delay_s))
+            self.import_run.rekognition.wait(wait.waiter, wait.resource, delay_s, int(_ON_THE_WORKER_S / delay_s))
         except RekognitionWaitTimeoutError:
             return False
         except RekognitionDatasetError as error:
@@ -163,7 +171,7 @@ class WaitingOperator(BaseOperator):
             **{trigger.resource_field: wait.resource},
             waiter_delay=int(self.waiter_delay),
             waiter_max_attempts=_WAITER_MAX_ATTEMPTS,
-            aws_conn_id=self.import_run().request.aws_conn_id,
+            aws_conn_id=self.import_run.request.aws_conn_id,
         )
 
 
