@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.ports import free_ports
 from bench.postgresql import postgresql
 from demo.airflow_api import AirflowApi, unhealthy_components
 from demo.processes import Process, ProcessRegistry, wait_until
@@ -96,7 +97,7 @@ def _services(
 ) -> Iterator[Installation]:
     """Redis, Airflow's services and the workers; ``database`` is SQLAlchemy's address."""
     registry = ProcessRegistry(folder)
-    ports = dict(zip(("redis", "airflow"), _free_ports(2), strict=True))
+    ports = dict(zip(("redis", "airflow"), free_ports(2), strict=True))
     url = f"http://{HOST}:{ports['airflow']}"
     password = secrets.token_urlsafe(12)
     passwords = folder / "passwords.json"
@@ -179,15 +180,6 @@ def _services(
 
 def _redis(folder: Path, port: int) -> list[str]:
     return ["redis-server", "--bind", HOST, "--port", str(port), "--save", "", "--dir", str(folder)]
-
-
-def _free_ports(count: int) -> list[int]:
-    servers = [socket.create_server((HOST, 0)) for _ in range(count)]
-    try:
-        return [server.getsockname()[1] for server in servers]
-    finally:
-        for server in servers:
-            server.close()
 
 
 def _wait(registry: ProcessRegistry, name: str, port: int) -> None:

@@ -6,13 +6,13 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.ports import free_ports
 from demo.processes import wait_until
 
 DEADLINE_S = 60.0
@@ -42,7 +42,7 @@ def postgresql() -> Iterator[str]:
         initdb = [str(programs / "initdb"), "-D", str(data), "-E", "UTF8", "--locale", "C", "--no-sync"]
         access = ["-U", "airflow", "-A", "scram-sha-256", "--pwfile", str(password_file)]
         subprocess.run([*initdb, *access], cwd=folder, user=user, check=True, capture_output=True)
-        port = _free_port()
+        (port,) = free_ports(1)
         with log.open("wb") as output:
             server = subprocess.Popen(
                 [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "fsync=off"],
@@ -75,10 +75,3 @@ def postgres_programs() -> Path | None:
         return Path(found).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     return versions[-1].parent if versions else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_ports
 from demo.settings import PROJECT_ROOT
 from tests.fixtures.debian_packages import require_command
-from tests.fixtures.ports import free_ports
 
 
 @pytest.fixture

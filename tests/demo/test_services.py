@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_ports
 from demo.errors import DemoError
 from demo.services import NO_AWS_SETTINGS, Service, Services
 from demo.settings import PROJECT_ROOT, Settings
-from tests.fixtures.ports import free_ports
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
 

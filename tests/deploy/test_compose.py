@@ -17,6 +17,7 @@ import pytest
 import yaml
 from botocore.config import Config
 
+from bench.ports import free_ports
 from demo.airflow_api import AirflowApi, unhealthy_components
 from demo.imports import Import, trigger_import
 from demo.processes import wait_until
@@ -25,7 +26,6 @@ from include.rekognition.pool import POOL, POOL_SLOTS
 from tests.deploy.docker_engine import docker_engine
 from tests.fixtures.debian_packages import require_command
 from tests.fixtures.places import picture
-from tests.fixtures.ports import free_ports
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
