@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +19,7 @@ from include.object_store.registration_journal import HeldJournal, Journal
 from include.pipelines import waiting
 from include.pipelines.registration_tasks import PlanRegistrationOperator, RegisterDatasetOperator
 from include.rekognition.triggers import RekognitionDatasetUpdatedTrigger
-from tests.fixtures.existing_datasets import boxed
-from tests.refreshes.imports import DeathError, Import, Imports, before_a_write, die, refused, right_before
+from tests.refreshes.imports import DeathError, Import, Imports, before_a_write, die, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -124,14 +124,29 @@ def test_a_run_that_waits_for_a_lease_takes_no_worker(registered: Imports, held:
 
 
 def test_a_run_that_waits_for_an_operation_takes_no_worker(
-    registered: Imports, people: People, monkeypatch: pytest.MonkeyPatch
+    registered: Imports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "_ON_THE_WORKER_S", 0)
     run = registered.begin()
-    theirs = boxed(people.ref("echo/0.png"), "echo", left=7)
-    with right_before(run.run.rekognition.conn, "DescribeProjects", lambda: people.send(theirs, waits=False)):
+    with under_way(run.run.rekognition.conn):
         waits = deferred(run, PlanRegistrationOperator)
     assert isinstance(waits.trigger, RekognitionDatasetUpdatedTrigger)
+
+
+@contextmanager
+def under_way(client: Any) -> Iterator[None]:
+    """Rekognition says of each dataset that an update is under way; a real one may be over before it is looked at."""
+
+    def say_so(parsed: dict[str, Any], **_: Any) -> None:
+        listed = [each for project in parsed.get("ProjectDescriptions", ()) for each in project["Datasets"]]
+        for dataset in (*listed, parsed.get("DatasetDescription", {})):
+            dataset["Status"] = "UPDATE_IN_PROGRESS"
+
+    client.meta.events.register("after-call.rekognition", say_so)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister("after-call.rekognition", say_so)
 
 
 def test_a_run_that_waits_for_people_who_go_on_editing_takes_no_worker(registered: Imports, people: People) -> None:
