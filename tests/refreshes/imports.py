@@ -143,6 +143,7 @@ def right_before(client: Any, operation: str, act: Callable[[], object]) -> Iter
     """Once, something happens when a client's request is on its way already.
 
     :param client: of Rekognition
+    :param act: may return an answer, which is then that of the request
     """
     with _at_event(client, f"before-send.rekognition.{operation}", act):
         yield
@@ -162,9 +163,8 @@ def right_after(client: Any, operation: str, act: Callable[[], object]) -> Itera
 def _at_event(client: Any, event: str, act: Callable[[], object]) -> Iterator[None]:
     acts = [act]
 
-    def act_first(**_: Any) -> None:
-        if acts:
-            acts.pop()()
+    def act_first(**_: Any) -> object:
+        return acts.pop()() if acts else None
 
     client.meta.events.register_first(event, act_first)
     try:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from include.custom_labels.update_batches import plan_batches
 from include.object_store.registration_journal import Journal, Registration
@@ -26,6 +27,7 @@ from tests.refreshes.imports import (
     right_before,
 )
 from tests.refreshes.people import People
+from tests.rekognition.scripted_service import Refusal
 
 pytestmark = pytest.mark.integration
 
@@ -87,10 +89,14 @@ def test_an_edit_after_the_last_write_is_a_persons_for_this_run_and_the_next(
 def test_an_edit_that_gets_in_right_before_a_batch_is_not_taken_for_the_batch(
     registered: Imports, people: People
 ) -> None:
-    """The service refuses our request, since theirs is under way."""
+    """The service refuses our request, since theirs is under way; which is over by the time that it is looked at."""
     run = registered.begin(label_aliases=ALIAS).plan_it()
-    theirs = boxed(people.ref(IMAGE), "echo", left=7)
-    with right_before(run.run.rekognition.conn, "UpdateDatasetEntries", lambda: people.send(theirs, waits=False)):
+
+    def refuse() -> AWSResponse:
+        people.draw(IMAGE, "echo", left=7)
+        return Refusal("ResourceInUseException").response()
+
+    with right_before(run.run.rekognition.conn, "UpdateDatasetEntries", refuse):
         run.finish()
     assert_kept(run, people)
     assert people.said()["echo/1.png"] == {"Echo"}

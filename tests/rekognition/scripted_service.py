@@ -18,6 +18,10 @@ class Refusal(NamedTuple):
     message: str = "the reason"
     http_status: int = 400
 
+    def response(self) -> AWSResponse:
+        """As botocore's ``before-send`` handlers answer."""
+        return _response(AWSResponse, "", self.http_status, {"__type": self.code, "message": self.message})
+
 
 Answer = dict[str, Any] | Refusal | Exception
 
@@ -60,9 +64,13 @@ class ScriptedRekognition:
             status, body = answer.http_status, {"__type": answer.code, "message": answer.message}
         else:
             status, body = 200, answer
-        response = response_class(request.url, status, {"x-amzn-RequestId": REQUEST_ID}, None)
-        response._content = json.dumps(body).encode()
-        return response
+        return _response(response_class, request.url, status, body)
+
+
+def _response(response_class: type[AWSResponse], url: str, status: int, body: dict[str, Any]) -> AWSResponse:
+    response = response_class(url, status, {"x-amzn-RequestId": REQUEST_ID}, None)
+    response._content = json.dumps(body).encode()
+    return response
 
 
 def dataset(status: str, **description: Any) -> dict[str, Any]:
