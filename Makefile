@@ -8,6 +8,8 @@ RUN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 export PYTHONPATH := $(CURDIR)
+# Each task is a process, which would compile the project's modules again.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHON
 export IMAGES
 
