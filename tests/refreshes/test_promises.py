@@ -177,6 +177,18 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_existing_dataset.py::test_a_copy_whose_image_was_overwritten_at_the_source_stays_with_its_box",
         "refreshes/test_ground_truth.py::test_an_image_whose_line_became_unusable_stays_as_it_is",
     ),
+    "Where all images of a dataset have left a split": (
+        "refreshes/test_split.py::test_all_test_images_leave_a_split_and_people_are_asked",
+        "refreshes/test_split.py::test_test_images_that_have_all_left_are_held_until_a_run_may_replace_the_dataset",
+        "refreshes/test_split.py::test_a_frozen_test_dataset_whose_images_have_all_left_is_asked_about",
+    ),
+    "is then created again without entries": (
+        "refreshes/test_split.py::test_all_training_images_leave_a_split",
+        "refreshes/test_split.py::test_a_worker_that_dies_while_a_test_dataset_is_emptied_loses_no_work",
+    ),
+    "An import without any image is refused": (
+        "refreshes/test_three_versions.py::test_an_import_without_any_image_changes_nothing",
+    ),
     "replaced under a person's work keeps the work": (
         "refreshes/test_overwritten_images.py::test_boxes_on_overwritten_images_stay_and_are_a_risk_with_a_number",
     ),
