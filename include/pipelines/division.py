@@ -57,7 +57,7 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
     # All faults are in the training dataset's ledger; their share is a matter of the whole import.
     check_faults(summary, whole_ledger, request.parameters)
     if request.distribution == "rekognition":
-        sides, report = _service_sides(import_run, bucket, shards), None
+        sides, report = _service_sides(import_run, shards), None
     else:
         sides, report = _content_sides(import_run, request, bucket, shards)
     divided: dict[str, Any] = {"report": report}
@@ -115,7 +115,8 @@ def _content_sides(
     for dataset_type in DATASET_TYPES:
         if snapshot := _snapshot_before(run_of_type(run, dataset_type)):
             for page in snapshot.ledger_pages():
-                previous.add(_SIDES[dataset_type], str(snapshot.summary.details.get("bucket", bucket)), page)
+                # Images that have moved to another bucket, which they do all together, stay on their sides.
+                previous.add(_SIDES[dataset_type], bucket, page)
     rules = SplitRules(
         prefix=request.folder_prefix,
         test_share=request.test_share,
@@ -146,15 +147,16 @@ def _snapshot_before(run: ImportRun) -> RegisteredSnapshot | None:
     return nearest_whole_snapshot(run.s3, run.dataset, run.as_of, is_registered=run.request.register)
 
 
-def _service_sides(run: ImportRun, bucket: str, shards: list[dict[str, Any]]) -> bytes:
+def _service_sides(run: ImportRun, shards: list[dict[str, Any]]) -> bytes:
     """Where Rekognition's own distribution put each image; all are training images until it has made one."""
     dataset = run.rekognition.find_dataset(run.request.project, "TEST")
     is_ready = dataset is not None and dataset["Status"].endswith("_COMPLETE")
     entries = run.rekognition.iterate_dataset_entries(dataset["DatasetArn"]) if dataset and is_ready else iter(())
-    tested = {identity(read_entry(entry.encode())[0]) for entry in entries}
+    # By key: images that move to another bucket, which they do all together, stay where they are.
+    tested = {identity(read_entry(entry.encode())[0]).split("/", 3)[3] for entry in entries}
     sides = bytearray()
     for page in pages_of(run, shards):
         for key, state in zip(page.objects.keys, page.states, strict=True):
             if state in IN_MANIFEST:
-                sides.append(Side.TEST if f"s3://{bucket}/{key}" in tested else Side.TRAIN)
+                sides.append(Side.TEST if key in tested else Side.TRAIN)
     return bytes(sides)

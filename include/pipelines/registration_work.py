@@ -25,6 +25,7 @@ from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import identity
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome
+from include.custom_labels.outcomes import ledger_key
 from include.custom_labels.risks import Risk
 from include.object_store.exports import read_export
 from include.object_store.holders import Holder
@@ -486,7 +487,7 @@ class RegistrationWork:
         uri, kept = self._run.staged("restore.manifest"), 0
         with ObjectWriter(self._run.s3, uri, content_type=JSON_LINES) as writer:
             for line in read_export(self._run.s3, self._run.dataset, replacement):
-                if identity(read_entry(line)[0]).split("/", 3)[3] not in gone:
+                if ledger_key(identity(read_entry(line)[0]), self._built["bucket"]) not in gone:
                     writer.write(line + b"\n")
                     kept += 1
         return str(uri) if kept else None
