@@ -303,8 +303,9 @@ class Code(StrEnum):
     )  # fmt: skip
     WARNING_EMPTY_SIDE = (
         "WARNING_EMPTY_SIDE", "dataset", _TRAINING, "ours",
-        "The split leaves one of the two datasets without an image, so that it is not made or changed.",
-        "Images stay on the side where they were: add images of each label, or split them anew in another project.",
+        "The split leaves one of the two datasets without an image: it is not made, or loses what this import brought.",
+        "Images stay on the side where they were: bring back those that left, add images of each label, or split them "
+        "anew in another project.",
     )  # fmt: skip
     WARNING_SAME_CONTENT_LABELS = (
         "WARNING_SAME_CONTENT_LABELS", "line", _TRAINING, "ours",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
+from include.custom_labels.advice import advise
 from include.custom_labels.codes import Code
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.label_limit import check_labels
@@ -122,6 +123,31 @@ def check_counts(
             f"{dataset_type.lower()} dataset in {region}.",
         )
     check_labels(counts.images_per_label.keys(), None if source_labels is None else frozenset(source_labels))
+
+
+def check_buckets(images: Mapping[str, int], *, is_holding: bool, parameters: Collection[str]) -> None:
+    """Refuse a dataset whose images would lie in more than one bucket, as Amazon Rekognition does.
+
+    :param images: that the dataset would have, by their bucket
+    :param is_holding: whether the run leaves entries in the dataset that a replacement would remove
+    :param parameters: that the import's source has
+    :raises ManifestError: ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS
+    """
+    if len(images) < 2:
+        return
+    code = Code.ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS
+    counts = ", ".join(f"{bucket} ({count:,})" for bucket, count in sorted(images.items()))
+    next_step = (
+        "Set `removals` to `replace`, which creates the dataset again with images of one bucket."
+        if is_holding
+        else "Entries of other imports, and of images at fault, stay where they are: use one bucket for all images."
+    )
+    raise ManifestError(
+        code,
+        f"The dataset would have images in more than one bucket: {counts}.",
+        f"{advise(code, next_step, parameters)} Nothing was changed.",
+        buckets=dict(images),
+    )
 
 
 def _too_much(code: Code, message: str) -> ManifestError:

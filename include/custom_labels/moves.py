@@ -1,10 +1,10 @@
-"""Images that lie elsewhere now, found by their content among those that were added and those that were removed."""
+"""Images that lie elsewhere now, found among those that were added and those that were removed."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Final
 
 _PARTS: Final = 256
@@ -48,31 +48,55 @@ class Moves:
 def find_moves(before: Iterable[tuple[str, str, int]], after: Iterable[tuple[str, str, int]]) -> dict[str, str]:
     """Where images are now that were elsewhere before: the same content, gone from one place and new at another.
 
-    One to one: where several images of one content are gone, or new, nothing is said of them.
+    Of images without such a pair, one that is at the same key of another bucket is the same image: the images of a
+    dataset lie in one bucket, and so move to another one all together. One to one: where several images of one content
+    are gone, or new, nothing is said of them.
 
     :param before: identity, ETag and size of each image, sorted by identity
     :param after: the same of the images now
     :returns: the new identity by the old one
     """
-    gone: dict[tuple[str, int], list[str]] = {}
-    new: dict[tuple[str, int], list[str]] = {}
+    gone: dict[str, tuple[str, int]] = {}
+    new: dict[str, tuple[str, int]] = {}
     older, newer = iter(before), iter(after)
     old, now = next(older, None), next(newer, None)
     while old is not None or now is not None:
         if old is not None and now is not None and old[0] == now[0]:
             old, now = next(older, None), next(newer, None)
         elif old is not None and (now is None or old[0] < now[0]):
-            gone.setdefault(old[1:], []).append(old[0])
+            gone[old[0]] = old[1:]
             old = next(older, None)
         elif now is not None:
-            new.setdefault(now[1:], []).append(now[0])
+            new[now[0]] = now[1:]
             now = next(newer, None)
+    if not gone or not new:
+        return {}
     # Without an ETag nothing is known of the content.
+    moves = _one_to_one(*({name: content for name, content in side.items() if content[0]} for side in (gone, new)))
+    found = {*moves, *moves.values()}
+    return moves | _one_to_one(*({name: key_of(name) for name in side if name not in found} for side in (gone, new)))
+
+
+def key_of(identity: str) -> str:
+    """The key of an image in its bucket, or in the one that it has left (`include.custom_labels.outcomes`)."""
+    return identity.rpartition("s3://")[2].partition("/")[2]
+
+
+def _one_to_one(gone: Mapping[str, Hashable], new: Mapping[str, Hashable]) -> dict[str, str]:
+    """Pairs of what has the same mark, where both are the only ones with it."""
+    old_places, places = _by_mark(gone), _by_mark(new)
     return {
-        places[0]: new[content][0]
-        for content, places in gone.items()
-        if content[0] and len(places) == 1 and len(new.get(content, ())) == 1
+        names[0]: places[mark][0]
+        for mark, names in old_places.items()
+        if len(names) == 1 and len(places.get(mark, ())) == 1
     }
+
+
+def _by_mark(marks: Mapping[str, Hashable]) -> dict[Hashable, list[str]]:
+    names: dict[Hashable, list[str]] = {}
+    for name, mark in marks.items():
+        names.setdefault(mark, []).append(name)
+    return names
 
 
 class _Side:

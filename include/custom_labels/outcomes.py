@@ -62,6 +62,7 @@ _NO_IMAGE: Final = frozenset({Reason.IMAGE_NOT_FOUND, Reason.REPEATED_IMAGE})
 class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the merge has to say about an image beyond what its source says.
 
+    :ivar key: as of `ledger_key`
     :ivar entry: the entry concerned: a person's, or one that is held
     :ivar sent: digest of what this import last sent for the image
     """
@@ -76,13 +77,22 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sent: bytes | None = None
 
 
-def outcome_of_image(image: MergedImage) -> OutcomeRow | None:
-    """The row of a merged image; None where the source's own ledger says it all."""
+def ledger_key(identity: str, bucket: str) -> str:
+    """The key of an image in the ledger of a bucket; the whole address of one that was in another bucket."""
+    head = f"s3://{bucket}/"
+    return identity.removeprefix(head) if identity.startswith(head) else identity[identity.rfind("s3://") :]
+
+
+def outcome_of_image(image: MergedImage, bucket: str) -> OutcomeRow | None:
+    """The row of a merged image; None where the source's own ledger says it all.
+
+    :param bucket: of the ledger
+    """
     if image.outcome not in _TOLD:
         return None
     entry = image.work or (image.line if image.outcome is Outcome.HELD else None)
     return OutcomeRow(
-        key=image.identity.split("/", 3)[3],
+        key=ledger_key(image.identity, bucket),
         outcome=image.outcome,
         detail=image.detail,
         is_labelled=image.is_labelled,

@@ -147,7 +147,7 @@ class ProposedState:
     :ivar gone_dataset: ARN of the dataset that was registered last, where it no longer exists
     :ivar removed: images that base holds and this does not; moved ones are not among them
     :ivar removed_samples: addresses of the first of them
-    :ivar moved: images that were found again by their content, and keep their entries
+    :ivar moved: images that were found again elsewhere, and keep their entries
     :ivar work_removed: images with people's labels or boxes that would leave the dataset
     :ivar work_removed_samples: keys of the first of them
     :ivar work_overwritten: images whose labels or boxes are people's, and would give way to the source's

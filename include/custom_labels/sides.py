@@ -11,6 +11,7 @@ from enum import IntEnum
 from hashlib import blake2b
 
 from include.custom_labels.ledger import IN_MANIFEST, LedgerPage, State
+from include.custom_labels.merge import ENTRY_STAYS
 from include.custom_labels.reasons import Reason
 
 
@@ -25,7 +26,7 @@ class Side(IntEnum):
 BOTH_SIDES = Side.TRAIN | Side.TEST
 """What is known of an image or a unit that was on the one side and on the other."""
 
-_WAS_SENT = IN_MANIFEST | {State.DROPPED}
+_WAS_SENT = IN_MANIFEST | {State.DROPPED, State.HELD}
 _SIDE_BY_REASON = {Reason.IN_TRAIN_DATASET: Side.TRAIN, Reason.IN_TEST_DATASET: Side.TEST}
 
 
@@ -60,11 +61,14 @@ class PreviousSides:
         self._test_images: dict[int, int] = {}
 
     def add(self, side: Side, bucket: str, page: LedgerPage) -> None:
-        """Take a page of the ledger of the dataset on that side. Images that were sent count, dropped ones too."""
+        """Take a page of the ledger of the dataset on that side.
+
+        Images that were sent count, dropped ones too, and those that are gone or at fault and whose entry stays.
+        """
         objects = page.objects
-        rows = zip(objects.keys, objects.etags, objects.sizes, page.states, page.reasons, strict=True)
-        for key, etag, size_bytes, state, reason in rows:
-            was = side if state in _WAS_SENT else _SIDE_BY_REASON.get(reason)
+        rows = zip(objects.keys, objects.etags, objects.sizes, page.states, page.reasons, page.details, strict=True)
+        for key, etag, size_bytes, state, reason, detail in rows:
+            was = side if state in _WAS_SENT or ENTRY_STAYS in detail else _SIDE_BY_REASON.get(reason)
             if was is not None:
                 identity = identity_digest(bucket, key)
                 content = content_digest(etag, size_bytes, identity)

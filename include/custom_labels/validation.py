@@ -60,6 +60,7 @@ class ManifestValidator:
 
     :param region: the AWS Region, for its quotas
     :param max_lines: the image quota of the account where AWS has raised it
+    :param may_be_empty: as for a side of a split, whose dataset is created without a manifest then
     :param image_facts: gives what is known about an image, see `check_line`; without it images are not checked
     :param samples_per_code: how many findings of each code are kept
     :param on_finding: is given every finding, also those that are not kept
@@ -71,12 +72,14 @@ class ManifestValidator:
         region: str,
         dataset_type: DatasetType = "TRAIN",
         max_lines: int | None = None,
+        may_be_empty: bool = False,
         image_facts: ImageFactsOf | None = None,
         samples_per_code: int = MAX_FINDING_SAMPLES.value,
         on_finding: Callable[[Finding], None] | None = None,
     ) -> None:
         self._dataset_type = dataset_type
         self._max_lines = regional_quotas(region).images(dataset_type) if max_lines is None else max_lines
+        self._may_be_empty = may_be_empty
         self._image_facts = image_facts
         self._on_finding = on_finding
         self._report = FindingReport(samples_per_code=samples_per_code)
@@ -283,7 +286,8 @@ class ManifestValidator:
         if self._lines > self._max_lines:
             yield Code.ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM, f"{self._lines:,} lines, {self._max_lines:,} allowed"
         if self._blank_lines == checked:
-            yield Code.ERROR_EMPTY_MANIFEST, ""
+            if not self._may_be_empty:
+                yield Code.ERROR_EMPTY_MANIFEST, ""
             return
         if self._dropped_lines * 100 > MAX_INVALID_LINES_PERCENT.value * checked:
             yield Code.ERROR_TOO_MANY_RECORDS_IN_ERROR, f"{self._dropped_lines:,} of {checked:,} lines"

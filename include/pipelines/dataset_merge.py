@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from include.custom_labels.dataset_counts import DatasetCounts, check_counts
+from include.custom_labels.dataset_counts import DatasetCounts, check_buckets, check_counts
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
@@ -157,7 +157,7 @@ class Merge:
 
     def _write(self, merged: Iterator[MergedImage], elsewhere: frozenset[str], moved: int) -> MergeResult:
         run = self.run
-        tally = _Tally(elsewhere)
+        tally = _Tally(elsewhere, self.built["bucket"])
         names = ("merged.manifest", "changes.manifest", "outcomes.jsonl")
         told: list[OutcomeRow] = []
         digests: list[tuple[str, bytes]] = []
@@ -183,7 +183,7 @@ class Merge:
                     digests.append((image.identity, image.sent))
                     if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
                         overwritten[image.identity, image.sent] = [image.work]
-                if row := outcome_of_image(image):
+                if row := outcome_of_image(image, self.built["bucket"]):
                     told.append(row)
             size_bytes = manifest.tell()
         stored = write_sent(run.s3, run.staged("digests.parquet"), digests, overwritten)
@@ -198,6 +198,8 @@ class Merge:
             dataset_type=run.dataset_type,
             source_labels=self.built["images_per_label"],
         )
+        if self.changes or tally.removals:
+            check_buckets(tally.buckets, is_holding=run.request.removals == "hold", parameters=run.request.parameters)
         log.info("The merge: %s", ", ".join(f"{count:,} {outcome}" for outcome, count in totals.items()))
         return MergeResult(
             manifest=str(run.staged(names[0])),
@@ -245,9 +247,10 @@ class _Tally:
     """What a merge comes to.
 
     :param elsewhere: images that are in the project's other dataset now, which is no loss
+    :param bucket: of the import's images
     """
 
-    def __init__(self, elsewhere: frozenset[str]) -> None:
+    def __init__(self, elsewhere: frozenset[str], bucket: str) -> None:
         self.totals: Counter[str] = Counter()
         self._contents = LineContents()
         self._before: list[_Counted] = []
@@ -257,6 +260,8 @@ class _Tally:
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
         self.digest, self.overwritten_digest = hashlib.sha256(), hashlib.sha256()
         self._elsewhere = elsewhere
+        self._bucket, self._head = bucket, f"s3://{bucket}/"
+        self._other_buckets: Counter[str] = Counter()
 
     def add(self, image: MergedImage) -> None:
         self.totals[image.outcome] += 1
@@ -264,6 +269,8 @@ class _Tally:
             self._before.append(self._read(image.before))
         if image.line is not None:
             self._after.append(self._read(image.line, image.etag))
+            if not image.source_ref.startswith(self._head):
+                self._other_buckets[image.source_ref.split("/", 3)[2]] += 1
         if image.line is not None and image.outcome in _HELD:
             self.held += 1
         if image.is_removal:
@@ -278,6 +285,12 @@ class _Tally:
             self.overwritten_digest.update(image.source_ref.encode() + b"\n" + (image.work or b"") + b"\n")
         if image.is_on_new_bytes:
             self.work_on_new_bytes.add(image.source_ref)
+
+    @property
+    def buckets(self) -> dict[str, int]:
+        """The dataset's images afterwards, by their buckets."""
+        own = len(self._after) - self._other_buckets.total()
+        return dict(self._other_buckets) | ({self._bucket: own} if own else {})
 
     @property
     def before(self) -> DatasetCounts:

@@ -16,10 +16,11 @@ from include.custom_labels.sides import PreviousSides, Side
 from include.custom_labels.split import SplitRules, Splitter
 from include.custom_labels.split_ledger import ledger_of
 from include.object_store.registered_snapshot import RegisteredSnapshot, nearest_whole_snapshot
+from include.object_store.registration_journal import read_journal
 from include.object_store.snapshots import DatasetType
 from include.object_store.tables import write_ledger
 from include.pipelines.manifests import check_faults
-from include.pipelines.origins import registered_base
+from include.pipelines.origins import origin_of, registered_base
 from include.pipelines.requests import SplitRequest
 from include.pipelines.runs import ImportRun
 from include.pipelines.shards import pages_of
@@ -37,7 +38,8 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
     """Give each image to the training or the test dataset, where both are asked for; else all to the one.
 
     An image stays on the side where it was; copies of an image and groups stay together. See `docs/split.md`.
-    The result has the shards of each dataset that gets images, by its type, and the report of the split.
+    The result has the shards of each dataset that gets images, or that loses all that it had of this import, by its
+    type, and the report of the split.
     """
     import_run = ImportRun.from_json(run)
     request = import_run.request
@@ -55,13 +57,13 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
     # All faults are in the training dataset's ledger; their share is a matter of the whole import.
     check_faults(summary, whole_ledger, request.parameters)
     if request.distribution == "rekognition":
-        sides, report = _service_sides(import_run, bucket, shards), None
+        sides, report = _service_sides(import_run, shards), None
     else:
         sides, report = _content_sides(import_run, request, bucket, shards)
     divided: dict[str, Any] = {"report": report}
     for dataset_type in DATASET_TYPES:
         side = _SIDES[dataset_type]
-        if sides.count(side):
+        if sides.count(side) or _may_have_lost_images(run_of_type(import_run, dataset_type)):
             pages = ledger_of(side, pages_of(import_run, shards), sides)
             stored = write_ledger(import_run.s3, import_run.staged(f"divided/{dataset_type}.parquet"), pages)
             shard = {"shard": 0, "bucket": bucket, "ledger": str(stored.uri), "is_divided": True}
@@ -71,8 +73,18 @@ def divide_images(run: dict[str, Any], inspected: Iterable[Mapping[str, Any]]) -
     return divided
 
 
+def _may_have_lost_images(run: ImportRun) -> bool:
+    """Whether a dataset that gets no image may hold some of this import, which are gone then."""
+    journal = read_journal(run.s3, run.dataset)
+    if registered_base(run) is None and origin_of(run, None) not in journal.sent:
+        return False
+    # One that somebody deleted is not made again for nothing; one that a run of ours deleted is.
+    dataset = run.rekognition.find_dataset(run.request.project, run.dataset_type)
+    return dataset is not None or journal.replacement is not None
+
+
 def _findings(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """What the summary of the dataset that is made has to say of the other one, which has none."""
+    """What the summaries have to say of a dataset that gets no image, and may have none."""
     return [
         {"code": violation["code"], "total": 1, "samples": [{"detail": violation["detail"]}]}
         for violation in (report or {}).get("violations", ())
@@ -81,7 +93,7 @@ def _findings(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def first_tasks(divided: dict[str, Any]) -> list[str]:
-    """The tasks that the datasets go on with which get images; the other one is skipped."""
+    """The tasks that the datasets go on with which get or lose images; the other one is skipped."""
     return [f"{dataset_type}.choose_dataset" for dataset_type in DATASET_TYPES if dataset_type in divided]
 
 
@@ -103,7 +115,8 @@ def _content_sides(
     for dataset_type in DATASET_TYPES:
         if snapshot := _snapshot_before(run_of_type(run, dataset_type)):
             for page in snapshot.ledger_pages():
-                previous.add(_SIDES[dataset_type], str(snapshot.summary.details.get("bucket", bucket)), page)
+                # Images that have moved to another bucket, which they do all together, stay on their sides.
+                previous.add(_SIDES[dataset_type], bucket, page)
     rules = SplitRules(
         prefix=request.folder_prefix,
         test_share=request.test_share,
@@ -134,15 +147,16 @@ def _snapshot_before(run: ImportRun) -> RegisteredSnapshot | None:
     return nearest_whole_snapshot(run.s3, run.dataset, run.as_of, is_registered=run.request.register)
 
 
-def _service_sides(run: ImportRun, bucket: str, shards: list[dict[str, Any]]) -> bytes:
+def _service_sides(run: ImportRun, shards: list[dict[str, Any]]) -> bytes:
     """Where Rekognition's own distribution put each image; all are training images until it has made one."""
     dataset = run.rekognition.find_dataset(run.request.project, "TEST")
     is_ready = dataset is not None and dataset["Status"].endswith("_COMPLETE")
     entries = run.rekognition.iterate_dataset_entries(dataset["DatasetArn"]) if dataset and is_ready else iter(())
-    tested = {identity(read_entry(entry.encode())[0]) for entry in entries}
+    # By key: images that move to another bucket, which they do all together, stay where they are.
+    tested = {identity(read_entry(entry.encode())[0]).split("/", 3)[3] for entry in entries}
     sides = bytearray()
     for page in pages_of(run, shards):
         for key, state in zip(page.objects.keys, page.states, strict=True):
             if state in IN_MANIFEST:
-                sides.append(Side.TEST if f"s3://{bucket}/{key}" in tested else Side.TRAIN)
+                sides.append(Side.TEST if key in tested else Side.TRAIN)
     return bytes(sides)

@@ -130,7 +130,9 @@ def validate_manifest(run: dict[str, Any], built: dict[str, Any]) -> dict[str, A
     Fails where Rekognition would refuse it. The findings are in ``findings.json`` beside the manifest.
     """
     import_run = ImportRun.from_json(run)
-    validator = ManifestValidator(region=import_run.region, dataset_type=import_run.dataset_type)
+    validator = ManifestValidator(
+        region=import_run.region, dataset_type=import_run.dataset_type, may_be_empty=built["is_divided"]
+    )
     for chunk in read_chunks(import_run.s3, S3Uri.parse(built["manifest"])):
         validator.feed(chunk)
     result = validator.finish()

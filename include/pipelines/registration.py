@@ -371,7 +371,9 @@ class _Planning:
 
     def _check_replacement(self, plan: Plan) -> None:
         """:raises ManifestError: Rekognition would refuse the manifest, before anything is deleted for it"""
-        validator = ManifestValidator(region=self._run.region, dataset_type=self._run.dataset_type)
+        validator = ManifestValidator(
+            region=self._run.region, dataset_type=self._run.dataset_type, may_be_empty=self._built["is_divided"]
+        )
         if plan.totals.keys() <= {Outcome.NEW}:
             # Nothing but the lines that were validated already.
             return

@@ -25,6 +25,7 @@ from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.history import identity
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.merge import Outcome
+from include.custom_labels.outcomes import ledger_key
 from include.custom_labels.risks import Risk
 from include.object_store.exports import read_export
 from include.object_store.holders import Holder
@@ -366,7 +367,7 @@ class RegistrationWork:
         if dataset is None:
             if registration.dataset_arn:
                 self._describe(registration.dataset_arn)
-            self._create_from(registration, self._plan.manifest)
+            self._create_from(registration, self._plan.manifest if self._plan.entries else "")
             return
         arn, status = dataset["DatasetArn"], dataset["Status"]
         if status.endswith("_IN_PROGRESS"):
@@ -384,7 +385,12 @@ class RegistrationWork:
             self._write(registration, step="verify")
 
     def _create_from(self, registration: Registration, manifest: str, *, is_restoration: bool = False) -> None:
-        run, source = self._run, S3Uri.parse(manifest)
+        """Create the dataset.
+
+        :param manifest: ``s3://`` address; empty for a dataset without an entry, which Rekognition makes of no manifest
+        """
+        run = self._run
+        source = {"DatasetSource": {"GroundTruthManifest": {"S3Object": _s3_object(manifest)}}} if manifest else {}
         self._fence(registration)
         project = run.rekognition.find_project(run.request.project)
         if project is None:
@@ -395,12 +401,12 @@ class RegistrationWork:
                 arn: str = run.rekognition.conn.create_dataset(
                     ProjectArn=project["ProjectArn"],
                     DatasetType=run.dataset_type,
-                    DatasetSource={"GroundTruthManifest": {"S3Object": {"Bucket": source.bucket, "Name": source.key}}},
+                    **source,
                 )["DatasetArn"]
         except RekognitionResourceExistsError:
             # Looked at once more, it is ours or somebody else's.
             return
-        log.info("Creating %s from %s.", arn, manifest)
+        log.info("Creating %s from %s.", arn, manifest or "nothing")
         self._write(registration, dataset_arn=arn, is_created=True, restored_arn=arn if is_restoration else "")
         raise WaitingError(waiter="dataset_created", resource=arn)
 
@@ -481,7 +487,7 @@ class RegistrationWork:
         uri, kept = self._run.staged("restore.manifest"), 0
         with ObjectWriter(self._run.s3, uri, content_type=JSON_LINES) as writer:
             for line in read_export(self._run.s3, self._run.dataset, replacement):
-                if identity(read_entry(line)[0]).split("/", 3)[3] not in gone:
+                if ledger_key(identity(read_entry(line)[0]), self._built["bucket"]) not in gone:
                     writer.write(line + b"\n")
                     kept += 1
         return str(uri) if kept else None
@@ -542,6 +548,11 @@ _STEPS: Final[dict[Step, Callable[[RegistrationWork, Registration], None]]] = {
     "restore": RegistrationWork._restore,
     "update": RegistrationWork._update,
 }
+
+
+def _s3_object(uri: str) -> dict[str, str]:
+    found = S3Uri.parse(uri)
+    return {"Bucket": found.bucket, "Name": found.key}
 
 
 def lease_lost(run: ImportRun) -> DatasetConflictError:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from include.custom_labels.merge import works
-from include.custom_labels.moves import find_moves
+from include.custom_labels.moves import find_moves, key_of
 from include.object_store.registered_snapshot import RegisteredSnapshot
 from include.object_store.registration_journal import read_journal
 from include.object_store.snapshots import DatasetType
@@ -66,8 +66,8 @@ def write_arriving_work(run: ImportRun, dataset_type: DatasetType, divided: Mapp
 
 def _arrivals(run: ImportRun, divided: Mapping[str, Any], there: RegisteredSnapshot) -> dict[str, str]:
     """Images that are new here and that the other dataset knows: their identity now by that there."""
-    here = {name for name, row in base_rows(registered_base(run)) if was_at_source(row)}
-    new = [place for place in our_places(run, divided) if place[0] not in here]
+    here = {key_of(name) for name, row in base_rows(registered_base(run)) if was_at_source(row)}
+    new = [place for place in our_places(run, divided) if key_of(place[0]) not in here]
     names = {name for name, _, _ in new}
     known = list(places(base_rows(there)))
     moves = find_moves(known, new) if new else {}

@@ -89,7 +89,7 @@ class Departures(msgspec.Struct, frozen=True, kw_only=True):
     """Images that are gone from their places, as the merge with the dataset has found them.
 
     :ivar removed: images that leave the dataset by this run
-    :ivar moved: images that were found elsewhere by their content, and keep their labels and boxes
+    :ivar moved: images that were found elsewhere, and keep their labels and boxes
     :ivar kept_aside: images that were removed by earlier runs, and people's work on which the ledger keeps
     """
 

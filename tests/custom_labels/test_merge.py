@@ -498,7 +498,7 @@ def check_that_every_entry_and_image_has_one_fate(world: World, merged: list[Mer
     after = [each.source_ref for each in merged if each.line is not None]
     assert len(after) == len(set(after))
     assert all(read_entry(each.line)[0] == each.source_ref for each in merged if each.line is not None)
-    told = [each.identity for each in merged if outcome_of_image(each) is not None]
+    told = [each.identity for each in merged if outcome_of_image(each, "example-images") is not None]
     assert len(told) == len(set(told)), "the ledger has one row for an image"
     for image in world.ours:
         here = [each for each in merged if each.identity == image.identity]
@@ -551,7 +551,7 @@ def is_kept(said: MergedImage | None) -> bool:
 
 def check_that_a_second_merge_changes_nothing(world: World, merged: list[MergedImage], policy: MergePolicy) -> None:
     """What comes of a run is what the next one finds: then nothing is sent, removed, or told otherwise."""
-    told = {each.identity: each for each in merged if outcome_of_image(each) is not None}
+    told = {each.identity: each for each in merged if outcome_of_image(each, "example-images") is not None}
     images = {each.identity: each for each in world.ours}
     sent = {each.identity: each.sent for each in merged if each.sent is not None}
     registered = []

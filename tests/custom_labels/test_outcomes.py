@@ -16,6 +16,7 @@ from include.custom_labels.outcomes import (
     close_pages,
     close_rows,
     is_withheld,
+    ledger_key,
     outcome_of_row,
     remembered_work,
 )
@@ -36,6 +37,19 @@ def close(row: LedgerRow, outcome: OutcomeRow | None = None, **service: dict[str
 
 def outcome(kind: Outcome, key: str = "x/a.png", **more: object) -> OutcomeRow:
     return OutcomeRow(key=key, outcome=kind, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("identity", "key"),
+    [
+        ("s3://example-images/x/a.png", "x/a.png"),
+        ("s3://example-other/x/a.png", "s3://example-other/x/a.png"),
+        ("s3://example-images/s3://example-other/x/a.png", "s3://example-other/x/a.png"),
+        ("s3://example-new/s3://example-other/x/a.png", "s3://example-other/x/a.png"),
+    ],
+)
+def test_the_ledger_names_an_image_of_another_bucket_by_its_address(identity: str, key: str) -> None:
+    assert ledger_key(identity, "example-images") == key
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,28 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_pictures_that_move.py::test_work_on_an_image_whose_copies_lie_at_two_places_is_a_risk",
         "refreshes/test_three_versions.py::test_work_whose_content_has_changed_with_its_name_is_asked_about",
     ),
+    "as Rekognition demands": (
+        "refreshes/test_buckets_that_change.py::"
+        "test_a_dataset_stays_in_its_bucket_when_an_import_of_another_one_begins",
+    ),
+    "known there by its content, else by its key": (
+        "custom_labels/test_moves.py::test_where_an_image_is_now",
+        "refreshes/test_buckets_that_change.py::test_work_moves_to_another_bucket_with_its_images",
+        "refreshes/test_buckets_that_change.py::"
+        "test_images_that_change_their_names_with_the_bucket_are_known_by_their_content",
+        "refreshes/test_buckets_that_change.py::test_images_of_a_split_stay_on_their_sides_in_another_bucket",
+    ),
+    "Where entries would stay in the bucket before": (
+        "refreshes/test_buckets_that_change.py::"
+        "test_a_run_that_holds_entries_does_not_move_a_dataset_to_another_bucket",
+        "refreshes/test_buckets_that_change.py::test_entries_of_another_import_keep_the_dataset_in_their_bucket",
+        "refreshes/test_buckets_that_change.py::"
+        "test_an_image_that_the_other_bucket_has_damaged_keeps_the_dataset_where_it_is",
+    ),
+    "An image that did not move along is removed": (
+        "refreshes/test_buckets_that_change.py::"
+        "test_an_image_that_does_not_move_along_is_removed_and_its_work_comes_back_with_it",
+    ),
     "Only what is gone at its source is removed": (
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
@@ -176,6 +198,18 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_three_versions.py::test_an_image_that_cannot_be_read_keeps_its_entry",
         "refreshes/test_existing_dataset.py::test_a_copy_whose_image_was_overwritten_at_the_source_stays_with_its_box",
         "refreshes/test_ground_truth.py::test_an_image_whose_line_became_unusable_stays_as_it_is",
+    ),
+    "Where all images of a dataset have left a split": (
+        "refreshes/test_split.py::test_all_test_images_leave_a_split_and_people_are_asked",
+        "refreshes/test_split.py::test_test_images_that_have_all_left_are_held_until_a_run_may_replace_the_dataset",
+        "refreshes/test_split.py::test_a_frozen_test_dataset_whose_images_have_all_left_is_asked_about",
+    ),
+    "is then created again without entries": (
+        "refreshes/test_split.py::test_all_training_images_leave_a_split",
+        "refreshes/test_split.py::test_a_worker_that_dies_while_a_test_dataset_is_emptied_loses_no_work",
+    ),
+    "An import without any image is refused": (
+        "refreshes/test_three_versions.py::test_an_import_without_any_image_changes_nothing",
     ),
     "replaced under a person's work keeps the work": (
         "refreshes/test_overwritten_images.py::test_boxes_on_overwritten_images_stay_and_are_a_risk_with_a_number",

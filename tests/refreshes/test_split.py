@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.refreshes.imports import DeathError, Imports, before_a_write, die, refused
+from include.custom_labels.reasons import Reason
+from include.custom_labels.risks import Risk
+from tests.refreshes.imports import FOLDER, DeathError, Imports, before_a_write, die, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -71,6 +73,122 @@ def test_a_renamed_test_image_keeps_a_persons_box(folder: Imports, people: Peopl
     assert tested not in people.said("test")
     assert (done["test"].merged.moved, done["test"].merged.work_removed.count) == (1, 0)
     assert done["train"].action == "unchanged"
+
+
+@pytest.mark.parametrize("case", ["gone", "excluded"])
+def test_all_test_images_leave_a_split_and_people_are_asked(folder: Imports, people: People, case: str) -> None:
+    folder.split()
+    tested = sorted(people.said("test"))
+    people.label(tested[0], "speaker", dataset_type="test")
+    body = people.body(tested[0])
+    before = people.entries("test")
+    leave = {"exclude": tested} if case == "excluded" else {}
+    if case == "gone":
+        people.delete(*tested)
+    with refused("RISKS_FOUND"):
+        folder.split(approval="never", **leave)
+    assert people.entries("test") == before
+    done = folder.split(**leave)
+    assert people.said("test") == {}
+    assert {Risk.REMOVED_SHARE, Risk.WORK_REMOVED} <= done["test"].risks.keys()
+    assert (done["train"].action, done["test"].action) == ("unchanged", "replace")
+    assert [each.screen["findings"] for each in done.values()] == [{"WARNING_EMPTY_SIDE": 1}] * 2
+    row = done["test"].rows[FOLDER + tested[0]]
+    assert "speaker" in (row.entry or b"").decode()
+    assert case == "excluded" or row.reason is Reason.REMOVED_AT_SOURCE
+    assert {each.action for each in folder.split(**leave).values()} == {"unchanged"}
+    people.put_body(tested[0], body)
+    folder.split()
+    assert (people.said() | people.said("test"))[tested[0]] == {"speaker"}
+
+
+def test_test_images_that_have_all_left_are_held_until_a_run_may_replace_the_dataset(
+    folder: Imports, people: People
+) -> None:
+    folder.split()
+    before = people.entries("test")
+    people.delete(*before)
+    held = folder.split(removals="hold", approval="never")["test"]
+    assert (held.action, held.states["held"]) == ("unchanged", len(before))
+    assert people.entries("test") == before
+    assert folder.split()["test"].states["removed"] == len(before)
+    assert people.said("test") == {}
+
+
+@pytest.mark.parametrize("case", ["held", "damaged"])
+def test_test_images_whose_entries_stay_while_they_are_away_come_back_as_test_images(
+    folder: Imports, people: People, case: str
+) -> None:
+    """In the meantime, new images have come to both datasets."""
+    people.put(*(f"echo/more-{number}.png" for number in range(8)))
+    folder.split()
+    before = people.entries("test")
+    bodies = {name: people.body(name) for name in before}
+    for name in before:
+        if case == "held":
+            people.delete(name)
+        else:
+            people.put_body(name, b"no picture")
+    folder.split(removals="hold")
+    people.put(*(f"{label}/new-{number}.png" for label in ("echo", "dot") for number in range(6)))
+    folder.split(removals="hold")
+    for name, body in bodies.items():
+        people.put_body(name, body)
+    folder.split(removals="hold")
+    assert before.keys() <= people.said("test").keys()
+    assert not before.keys() & people.said().keys()
+
+
+def test_all_training_images_leave_a_split(folder: Imports, people: People) -> None:
+    folder.split()
+    tested, trained = people.said("test"), people.said()
+    people.delete(*trained)
+    done = folder.split()
+    assert (people.said(), people.said("test")) == ({}, tested)
+    assert done["train"].risks[Risk.REMOVED_SHARE] == len(trained)
+    people.put("echo/new.png", "echo/newer.png", "dot/new.png")
+    folder.split()
+    assert people.said("test").keys() >= tested.keys()
+    assert people.said()
+
+
+def test_a_frozen_test_dataset_whose_images_have_all_left_is_asked_about(folder: Imports, people: People) -> None:
+    folder.split()
+    people.delete(*people.said("test"))
+    done = folder.split(freeze_test=True)["test"]
+    assert done.risks[Risk.REMOVED_SHARE] == done.states["removed"]
+    assert people.said("test") == {}
+
+
+def test_test_images_that_are_all_damaged_stay(folder: Imports, people: People) -> None:
+    people.put(*(f"echo/more-{number}.png" for number in range(8)))
+    folder.split()
+    before = people.entries("test")
+    for name in before:
+        people.put_body(name, b"no picture")
+    assert folder.split(approval="never")["test"].action == "unchanged"
+    assert people.entries("test") == before
+
+
+def test_a_test_dataset_that_people_deleted_is_not_made_again_without_images(folder: Imports, people: People) -> None:
+    folder.split()
+    people.delete(*people.said("test"))
+    people.delete_dataset("test")
+    assert folder.split().keys() == {"train"}
+    assert people.place.dataset_arn("TEST") is None
+
+
+def test_a_worker_that_dies_while_a_test_dataset_is_emptied_loses_no_work(folder: Imports, people: People) -> None:
+    folder.split()
+    (tested, *_) = people.said("test")
+    people.label(tested, "speaker", dataset_type="test")
+    people.delete(*people.said("test"))
+    with before_a_write(die, "create"), pytest.raises(DeathError):
+        folder.split()
+    assert people.place.dataset_arn("TEST") is None
+    done = folder.split()["test"]
+    assert people.said("test") == {}
+    assert "speaker" in (done.rows[FOLDER + tested].entry or b"").decode()
 
 
 def test_work_on_entries_that_rekognition_has_distributed_stays(folder: Imports, people: People) -> None:

@@ -11,7 +11,7 @@ from include.custom_labels.ledger import LedgerRow
 from include.custom_labels.risks import Risk
 from tests.fixtures.existing_datasets import labels_of
 from tests.fixtures.places import picture
-from tests.refreshes.imports import FOLDER, Import, Imports
+from tests.refreshes.imports import FOLDER, Import, Imports, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -131,6 +131,16 @@ def test_work_whose_content_has_changed_with_its_name_is_asked_about(registered:
     assert done.risks == {Risk.WORK_REMOVED: 2}
     assert people.boxes("echo/renamed.png") == []
     assert {kept(done, name) == {"echo"} for name in ("echo/0.png", "echo/1.png")} == {True}
+
+
+@pytest.mark.parametrize("code", ["FOLDER_EMPTY", "ERROR_EMPTY_MANIFEST"])
+def test_an_import_without_any_image_changes_nothing(registered: Imports, people: People, code: str) -> None:
+    before = people.entries()
+    if code == "FOLDER_EMPTY":
+        people.delete(*before)
+    with refused(code):
+        registered.run(exclude=["*"])
+    assert people.entries() == before
 
 
 def test_work_follows_an_image_whose_name_changes_its_case(registered: Imports, people: People) -> None:
