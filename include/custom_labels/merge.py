@@ -17,6 +17,7 @@ a line, other bytes             boxes that people drew   MISFIT: the image is qu
 none, the image is at fault     any                      WITHHELD: it stays, since its image is not gone
 none, the image is gone         brought by this import   REMOVED; with ``removals: hold`` HELD
 none                            anything else            OTHER: it stays
+none, nobody has the image      lost, of another import  LEFT: for that import to remove or bring back
 ==============================  =======================  =========================================================
 
 Work follows the picture: an image that is gone from one key and found at another (`include.custom_labels.moves`) is
@@ -66,6 +67,7 @@ class Outcome(StrEnum):
     ASIDE = "aside"
     HELD = "held"
     OTHER = "other"
+    LEFT = "left"
     STALE = "stale"
 
 
@@ -95,11 +97,13 @@ class TheirEntry:
     :ivar identity: of the image as the source has it now, which may have moved
     :ivar line: as it may be sent again, apart from what the service added
     :ivar is_present: whether the dataset holds it now; False for one of an export that the dataset lost since
+    :ivar has_image: False for one of these whose image does not exist, so that the entry cannot be sent
     """
 
     identity: str
     line: bytes
     is_present: bool = True
+    has_image: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +172,8 @@ class MergedImage:
     :ivar is_sent: whether `line` has to be sent
     :ivar is_labelled: whether `line` has a label or a box
     :ivar sent: digest of what this import has sent last for the image once all of this is done; None for nothing
-    :ivar work: a person's entry: the one that is kept, or one that is not in the dataset afterwards
+    :ivar work: a person's entry: the one that is kept, or one that is not in the dataset afterwards; of an image that
+        is LEFT, the entry whoever made it
     :ivar detail: what a person should know about it
     :ivar etag: of the image, or of the one that is gone where it is known
     :ivar is_on_new_bytes: whether boxes were kept that people drew on other bytes of the image
@@ -368,7 +373,7 @@ class _Image:
         if not entry.is_present and work is None and not (is_moved and self.is_brought_by_others):
             return
         if is_moved and self.is_brought_by_others:
-            outcome, keep = Outcome.OTHER, True
+            outcome, keep = (Outcome.OTHER, True) if entry.has_image else (Outcome.LEFT, False)
         elif (is_withheld or policy.removals == "hold") and entry.is_present:
             outcome, keep = (Outcome.STALE if is_told_of else Outcome.HELD), True
         else:
@@ -383,7 +388,7 @@ class _Image:
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs) if is_moved else None,
-            work=work if outcome is not Outcome.OTHER else None,
+            work=None if outcome is Outcome.OTHER else entry.line if outcome is Outcome.LEFT else work,
             detail=f"the image is at {place} now" if place else "",
             etag=self.base.etag if self.base else "",
             size_bytes=self.base.size_bytes if self.base else 0,
@@ -518,7 +523,7 @@ class _Image:
     def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
         if self.theirs and not self._may_remove():
             for entry in self.theirs:
-                yield self._entry(entry, Outcome.OTHER, keep=True)
+                yield self._entry(entry, Outcome.OTHER if entry.has_image else Outcome.LEFT, keep=entry.has_image)
         else:
             keep = policy.removals == "hold" and any(entry.is_present for entry in self.theirs)
             yield from self._without_line(Outcome.HELD if keep else Outcome.REMOVED, policy, keep=keep)
@@ -568,6 +573,7 @@ class _Image:
 
     def _entry(self, entry: TheirEntry, outcome: Outcome, *, keep: bool, detail: str = "") -> MergedImage:
         source_ref, theirs = read_entry(entry.line)
+        is_told = outcome is Outcome.LEFT or (outcome is not Outcome.OTHER and self._is_work(theirs))
         return MergedImage(
             identity=self.identity,
             source_ref=source_ref,
@@ -577,7 +583,7 @@ class _Image:
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs),
-            work=entry.line if outcome is not Outcome.OTHER and self._is_work(theirs) else None,
+            work=entry.line if is_told else None,
             detail=detail,
             etag=self.base.etag if self.base else "",
             size_bytes=self.base.size_bytes if self.base else 0,

@@ -19,7 +19,7 @@ from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
 from include.custom_labels.line_contents import Content, LineContents
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.manifest import submission_line
+from include.custom_labels.manifest import split_source_ref, submission_line
 from include.custom_labels.merge import (
     BaseImage,
     MergedImage,
@@ -46,11 +46,12 @@ from include.custom_labels.quotas import MAX_FINDING_SAMPLES
 from include.custom_labels.reasons import Reason
 from include.custom_labels.update_batches import Change
 from include.object_store.exports import read_export
+from include.object_store.object_facts import MISSING, find_objects
 from include.object_store.registered_snapshot import RegisteredSnapshot, read_registered
 from include.object_store.registration_journal import Journal
 from include.object_store.sent_digests import read_overwritten, read_sent, write_sent
 from include.object_store.snapshots import CurrentSnapshot
-from include.object_store.streams import ObjectWriter, StoredObject, read_lines, stored_of
+from include.object_store.streams import ObjectWriter, read_lines, stored_of
 from include.object_store.tables import read_ledger
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import Progress
@@ -71,6 +72,18 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[str, ...] = ()
 
 
+class StoredEntries(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries as a manifest in the run's staging folder.
+
+    :ivar uri: ``s3://`` address
+    :ivar sha256: digest of the object, in hex
+    """
+
+    uri: str
+    sha256: str
+    count: int
+
+
 class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a merge left in the run's staging folder, and its totals.
 
@@ -79,6 +92,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar sent: number of lines in `changes`
     :ivar outcomes: ``s3://`` address of the `OutcomeRow` lines, sorted by key
     :ivar digests: ``s3://`` address of what this import has sent last for each image once all of it is sent
+    :ivar left: entries of an export whose images do not exist, for the imports that brought them; None for none
     :ivar totals: images by outcome
     :ivar removals: entries that are only got rid of by replacing the dataset
     :ivar removed: images that the dataset loses by that
@@ -103,6 +117,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     sent: int
     outcomes: str
     digests: str
+    left: StoredEntries | None
     totals: dict[str, int]
     removals: int
     removed: Sampled
@@ -144,7 +159,7 @@ class Merge:
         run = self.run
         base = base_of(run, self.current, self.origin)
         moves = find_moves(last_places(base), our_places(run, self.built))
-        there = with_arriving_work(run, self.built, self.entries)
+        there = with_arriving_work(run, self.built, _looked_up(run, self.built, self.entries))
         streams: list[Iterable[Version]] = [
             our_images(run, self.built),
             _moved(there, moves, is_list=True),
@@ -162,6 +177,7 @@ class Merge:
         told: list[OutcomeRow] = []
         digests: list[tuple[str, bytes]] = []
         overwritten: dict[tuple[str, bytes], list[bytes]] = {}
+        left: list[TheirEntry] = []
         self.changes.clear()
         with ExitStack() as stack:
             manifest, changes = (
@@ -183,6 +199,8 @@ class Merge:
                     digests.append((image.identity, image.sent))
                     if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
                         overwritten[image.identity, image.sent] = [image.work]
+                if image.outcome is Outcome.LEFT and image.work is not None:
+                    left.append(TheirEntry(identity=image.identity, line=image.work, is_present=False))
                 if row := outcome_of_image(image):
                     told.append(row)
             size_bytes = manifest.tell()
@@ -205,6 +223,7 @@ class Merge:
             sent=len(self.changes),
             outcomes=str(run.staged(names[2])),
             digests=str(stored.uri),
+            left=write_export(run, left, "left.manifest") if left else None,
             totals=totals,
             removals=tally.removals,
             removed=tally.removed.total(),
@@ -500,6 +519,33 @@ def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> 
     return sorted([*entries, *lost], key=identity_of)
 
 
+def _looked_up(run: ImportRun, built: Mapping[str, Any], entries: list[TheirEntry]) -> list[TheirEntry]:
+    """The entries; of those that the dataset lost, and that are not of this source, whether their images exist.
+
+    Rekognition takes no update most of whose images do not.
+    """
+    lost = [each for each in entries if not each.is_present]
+    if not lost:
+        return entries
+    ours = {name for name, _, _ in our_places(run, built)}
+    keys: dict[str, set[str]] = {}
+    for each in lost:
+        place = split_source_ref(read_entry(each.line)[0])
+        if place is not None and each.identity not in ours:
+            keys.setdefault(place[0], set()).add(place[1])
+    missing = {
+        f"s3://{bucket}/{key}"
+        for bucket, wanted in keys.items()
+        for key, fact in find_objects(run.s3, bucket, wanted).items()
+        if fact in MISSING
+    }
+
+    def is_missing(entry: TheirEntry) -> bool:
+        return not entry.is_present and read_entry(entry.line)[0] in missing
+
+    return [replace(each, has_image=False) if is_missing(each) else each for each in entries]
+
+
 def with_arriving_work(run: ImportRun, built: Mapping[str, Any], entries: list[TheirEntry]) -> list[TheirEntry]:
     """The entries, and a person's work on images that come from the project's other dataset."""
     if not built.get("arriving_work"):
@@ -528,12 +574,15 @@ def read_works(run: ImportRun, uri: str) -> Iterator[tuple[str, bytes]]:
         yield name, line.encode()
 
 
-def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> StoredObject:
+def write_export(run: ImportRun, entries: Iterable[TheirEntry], name: str = "entries.manifest") -> StoredEntries:
     """Entries as a manifest in the run's staging folder, from which the dataset could be created again."""
-    with ObjectWriter(run.s3, run.staged("entries.manifest"), content_type=JSON_LINES) as writer:
+    count = 0
+    with ObjectWriter(run.s3, run.staged(name), content_type=JSON_LINES) as writer:
         for each in entries:
             writer.write(submission_line(each.line))
-    return stored_of(writer)
+            count += 1
+    stored = stored_of(writer)
+    return StoredEntries(uri=str(stored.uri), sha256=stored.sha256, count=count)
 
 
 def write_outcomes(run: ImportRun, rows: Iterable[OutcomeRow]) -> S3Uri:

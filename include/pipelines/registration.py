@@ -306,9 +306,9 @@ class _Planning:
         export = write_export(self._run, before_overwriting(entries, overwritten, has_one_each=has_one_each))
         return msgspec.structs.replace(
             plan,
-            export=str(export.uri),
+            export=export.uri,
             export_sha256=export.sha256,
-            exported=len(entries),
+            exported=export.count,
             has_overwritten=bool(overwritten),
         )
 

@@ -257,6 +257,11 @@ def test_an_entry_that_a_replacement_lost_comes_back() -> None:
     lost = their(line("dot"), is_present=False)
     for merged in (*one(our(line("echo")), lost, based(line("echo"))), *one(lost), *one(our(None), lost)):
         assert (merged.line, merged.before, merged.is_sent, merged.is_removal) == (line("dot"), None, True, False)
+    # Without its image, nothing can be sent, and another import has to tell what became of it.
+    for base in (None, based(line("dot"))):
+        (left,) = one(replace(lost, has_image=False), base, OTHERS)
+        assert (left.outcome, left.line, left.work, left.is_sent) == (Outcome.LEFT, None, line("dot"), False)
+        assert outcome_of_image(left) is None
     # One that is gone at its source stays away, and its work is kept.
     for removals in ("replace", "hold"):
         (gone,) = one(lost, based(line("echo")), removals=removals)
@@ -424,6 +429,7 @@ class World:
 def worlds(draw: st.DrawFn) -> World:
     keys = st.sampled_from(KEYS)
     lost = draw(st.sets(keys))
+    imageless = lost & draw(st.sets(keys))
     ours = draw(
         st.dictionaries(
             st.sampled_from(KEYS[:3]),
@@ -452,7 +458,12 @@ def worlds(draw: st.DrawFn) -> World:
             for key, (content, etag, is_carried) in sorted(ours.items())
         ],
         theirs=[
-            TheirEntry(identity=named(key), line=written(content, f"{place}{key}"), is_present=key not in lost)
+            TheirEntry(
+                identity=named(key),
+                line=written(content, f"{place}{key}"),
+                is_present=key not in lost,
+                has_image=key not in imageless,
+            )
             for (key, place), content in sorted(theirs.items())
         ],
         base=[
@@ -579,11 +590,19 @@ def check_that_a_second_merge_changes_nothing(world: World, merged: list[MergedI
     after = World(
         ours=world.ours,
         theirs=sorted(
-            (
-                TheirEntry(identity=identity(each.source_ref), line=each.line)
-                for each in merged
-                if each.line is not None
-            ),
+            [
+                *(
+                    TheirEntry(identity=identity(each.source_ref), line=each.line)
+                    for each in merged
+                    if each.line is not None
+                ),
+                # What is left in the export.
+                *(
+                    TheirEntry(identity=identity(each.source_ref), line=each.work, is_present=False, has_image=False)
+                    for each in merged
+                    if each.outcome is Outcome.LEFT and each.work is not None
+                ),
+            ],
             key=identity_of,
         ),
         base=registered,

@@ -129,6 +129,12 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
     ),
+    "a run of another import brings back what the dataset lost": (
+        f"{MERGE}::test_an_entry_that_a_replacement_lost_comes_back",
+        "refreshes/test_replacements.py::test_another_import_leaves_what_lost_its_image_in_the_export",
+        "refreshes/test_replacements.py::test_what_another_import_left_comes_back_with_its_image",
+        "refreshes/test_replacements.py::test_another_import_creates_the_dataset_without_what_lost_its_image",
+    ),
     "If somebody deletes the dataset": (
         "refreshes/test_vanished_datasets.py::test_a_kept_edit_comes_back_with_the_dataset_and_somebody_is_asked",
         "refreshes/test_vanished_datasets.py::test_work_on_an_image_that_went_with_the_dataset_is_kept_aside",
