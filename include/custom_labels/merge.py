@@ -23,7 +23,8 @@ none, nobody has the image      lost, of another import  LEFT: for that import t
 Work follows the picture: an image that is gone from one key and found at another (`include.custom_labels.moves`) is
 one image here, under its new identity. Its old entry is STALE, and work in it goes to the new place. Work on an image
 that the dataset does not hold any more is kept aside in the ledger (ASIDE once the image was removed by an earlier
-run), and comes back with the image if it fits. An entry *says the same* when its labels and boxes do
+run), and comes back with the image if it fits. What a person says of the image in the meantime is later, and the earlier
+entry gives way to it. An entry *says the same* when its labels and boxes do
 (`include.custom_labels.dataset_entries.read_entry`); an entry without labels is work like any other, since somebody
 may have removed them.
 
@@ -177,6 +178,7 @@ class MergedImage:
     :ivar detail: what a person should know about it
     :ivar etag: of the image, or of the one that is gone where it is known
     :ivar is_on_new_bytes: whether boxes were kept that people drew on other bytes of the image
+    :ivar gave_way: people's earlier entries that neither the dataset nor the ledger has afterwards
     """
 
     identity: str
@@ -192,6 +194,7 @@ class MergedImage:
     etag: str = ""
     size_bytes: int = 0
     is_on_new_bytes: bool = False
+    gave_way: Sequence[bytes] = ()
 
     @property
     def is_removal(self) -> bool:
@@ -203,6 +206,9 @@ class MergedImage:
         """Whether the dataset loses the image by that: a stale entry is another place of an image that stays."""
         return self.is_removal and self.outcome is not Outcome.STALE
 
+
+_UNTOLD: Final = frozenset({Outcome.OTHER, Outcome.LEFT, Outcome.STALE})
+"""Outcomes that leave the image no row in the ledger."""
 
 Version = OurImage | TheirEntry | BaseImage | PendingDigest | OtherImport
 identity_of: Callable[[Version], str] = attrgetter("identity")
@@ -272,23 +278,57 @@ class _Image:
             outcomes = self._withheld(policy)
         else:
             outcomes = self._there(self.ours, self.ours.line, policy)
-        return self._told(list(outcomes)) if self.overwritten else outcomes
+        earlier = [*self._kept_aside(), *self.overwritten]
+        return self._told(list(outcomes), earlier) if earlier else outcomes
 
-    def _told(self, outcomes: list[MergedImage]) -> Iterator[MergedImage]:
-        """The same, with a person's entry that a run overwrote which did not come to tell of it."""
+    def _kept_aside(self) -> Iterator[bytes]:
+        """A person's entry that the base keeps aside."""
+        work = self.base.work if self.base and self.base.is_aside else None
+        if work is not None and self._is_work(read_entry(work)[1]):
+            yield work
+
+    def _told(self, outcomes: list[MergedImage], earlier: Sequence[bytes]) -> Iterator[MergedImage]:
+        """The same, with people's earlier entries that nothing tells of.
+
+        :param earlier: the one that was kept aside, and those that a run overwrote which did not come to tell of it;
+            the last one is the latest
+        """
         contents = {read_entry(line)[1].content for each in outcomes for line in (each.line, each.work) if line}
-        # The last one is the latest; where a person has said something since, the dataset's entries before have it.
-        untold = [work for work in self.overwritten if read_entry(work)[1].content not in contents]
-        if untold and not outcomes:
-            yield self._memory(untold[-1], Outcome.ASIDE)
-        for number, each in enumerate(outcomes):
-            if number or not untold or each.work is not None or each.outcome is Outcome.OTHER:
-                yield each
-            elif each.outcome in (Outcome.NEW, Outcome.SAME, Outcome.CHANGED):
-                detail = f"the dataset had {describe(untold[-1])}"
-                yield replace(each, outcome=Outcome.OVERWRITTEN, work=untold[-1], detail=detail)
-            else:
-                yield replace(each, work=untold[-1])
+        untold = {content: work for work in earlier if (content := read_entry(work)[1].content) not in contents}
+        own = next((each for each in outcomes if each.identity == self.identity and each.outcome not in _UNTOLD), None)
+        for each in outcomes:
+            yield self._with_earlier(each, list(untold.values())) if untold and each is own else each
+        if untold and own is None:
+            *_, last = untold.values()
+            memory = self._memory(last, Outcome.ASIDE if self.ours is None else Outcome.WITHHELD)
+            yield replace(memory, gave_way=self._gave_way(list(untold.values())))
+
+    def _with_earlier(self, image: MergedImage, untold: Sequence[bytes]) -> MergedImage:
+        """The same where the image has a row in the ledger, which has room for one entry."""
+        last = untold[-1]
+        stays_by_itself = image.outcome is Outcome.WITHHELD and image.work and self._is_of_others(image.work)
+        if image.work is not None and not stays_by_itself:
+            # Of what people say, the latest counts.
+            told = f"earlier, it had {describe(last)}: see entries.manifest"
+            return replace(image, gave_way=untold, detail="; ".join(filter(None, [image.detail, told])))
+        if image.outcome in (Outcome.NEW, Outcome.SAME, Outcome.CHANGED):
+            return replace(
+                image,
+                outcome=Outcome.OVERWRITTEN,
+                work=last,
+                detail=f"the dataset had {describe(last)}",
+                gave_way=untold[:-1],
+            )
+        if image.outcome is Outcome.HELD:
+            # Later ledgers have the entry that is held.
+            return replace(image, work=last, gave_way=untold)
+        # The entry that stays in the dataset is not the one in the row.
+        detail = "" if image.outcome is Outcome.WITHHELD else image.detail
+        return replace(image, work=last, detail=detail, gave_way=self._gave_way(untold))
+
+    def _gave_way(self, untold: Sequence[bytes]) -> list[bytes]:
+        """What has given way where the last one is kept aside from now on; what a run overwrote, in any case."""
+        return [work for work in untold if work is not untold[-1] or work in self.overwritten]
 
     def _is_work(self, entry: Entry) -> bool:
         """Whose an entry is: a person's (or another import's), unless it says what this import sent."""
@@ -329,13 +369,13 @@ class _Image:
         earlier = [entry.line for entry in elsewhere if found is None or self._is_moved(entry)]
         if (remembered := self._remembered()) is not None and (found is None or is_aside):
             earlier.append(remembered)
-        if found is not None and self._is_edit(found.line, ours) and not (earlier and self._is_others(found)):
+        if found is not None and self._is_edit(found.line, ours) and not (earlier and self._is_of_others(found.line)):
             return found.line
         return next((each for each in earlier if self._is_edit(each, ours)), found.line if found else None)
 
-    def _is_others(self, entry: TheirEntry) -> bool:
+    def _is_of_others(self, line: bytes) -> bool:
         """Whether another import has sent the entry, so that no person has said what it says."""
-        return read_entry(entry.line)[1].content in self.sent_by_others
+        return read_entry(line)[1].content in self.sent_by_others
 
     def _is_moved(self, entry: TheirEntry) -> bool:
         return identity(read_entry(entry.line)[0]) != self.identity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
@@ -103,6 +103,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar work_removed: images of `removed` with a person's work, which is kept aside
     :ivar work_overwritten: images whose entry by a person gives way to the source
     :ivar work_on_new_bytes: images whose bytes were replaced under a person's work
+    :ivar gave_way: people's entries that gave way to what people said later
     :ivar entries: number of lines in `manifest`
     :ivar labelled: how many of them have a label or a box
     :ivar size_bytes: of `manifest`
@@ -128,6 +129,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     work_removed: Sampled
     work_overwritten: Sampled
     work_on_new_bytes: Sampled
+    gave_way: int
     entries: int
     labelled: int
     size_bytes: int
@@ -144,6 +146,7 @@ class Merge:
     :ivar entries: the dataset's, with those of an export that it lost, sorted by identity
     :ivar origin: of the import, as it was resolved
     :ivar changes: of the lines that are sent, in their order, once `carry_out` has ended
+    :ivar given_way: people's entries that give way, once `carry_out` has ended
     """
 
     run: ImportRun
@@ -153,6 +156,7 @@ class Merge:
     current: CurrentSnapshot | None
     origin: str
     changes: list[Change] = field(default_factory=list)
+    given_way: list[bytes] = field(default_factory=list)
 
     def carry_out(self) -> MergeResult:
         """Merge, and leave what comes of it in the run's staging folder."""
@@ -170,6 +174,14 @@ class Merge:
         policy = MergePolicy(human_edits=run.request.human_edits, removals=run.request.removals)
         return self._write(merge(streams, policy), _elsewhere(run, self.built), len(moves))
 
+    def entries_before(self) -> Iterator[TheirEntry]:
+        """The dataset's entries, and what gives way without being one of them, once `carry_out` has ended."""
+        yield from self.entries
+        known = {each.line for each in self.entries} if self.given_way else set()
+        for line in self.given_way:
+            if line not in known:
+                yield TheirEntry(identity=identity(read_entry(line)[0]), line=line, is_present=False)
+
     def _write(self, merged: Iterator[MergedImage], elsewhere: frozenset[str], moved: int) -> MergeResult:
         run = self.run
         tally = _Tally(elsewhere)
@@ -179,6 +191,7 @@ class Merge:
         overwritten: dict[tuple[str, bytes], list[bytes]] = {}
         left: list[TheirEntry] = []
         self.changes.clear()
+        self.given_way.clear()
         with ExitStack() as stack:
             manifest, changes = (
                 stack.enter_context(ObjectWriter(run.s3, run.staged(name), content_type=JSON_LINES))
@@ -199,6 +212,9 @@ class Merge:
                     digests.append((image.identity, image.sent))
                     if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
                         overwritten[image.identity, image.sent] = [image.work]
+                self.given_way += image.gave_way
+                if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
+                    self.given_way.append(image.work)
                 if image.outcome is Outcome.LEFT and image.work is not None:
                     left.append(TheirEntry(identity=image.identity, line=image.work, is_present=False))
                 if row := outcome_of_image(image):
@@ -234,6 +250,7 @@ class Merge:
             work_removed=tally.work_removed.total(),
             work_overwritten=tally.work_overwritten.total(),
             work_on_new_bytes=tally.work_on_new_bytes.total(),
+            gave_way=tally.gave_way,
             entries=after.entries,
             labelled=after.labelled,
             size_bytes=size_bytes,
@@ -271,7 +288,7 @@ class _Tally:
         self._contents = LineContents()
         self._before: list[_Counted] = []
         self._after: list[_Counted] = []
-        self.removals = self.held = 0
+        self.removals = self.held = self.gave_way = 0
         self.removed, self.work_removed = _Sample(), _Sample()
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
         self.digest, self.overwritten_digest = hashlib.sha256(), hashlib.sha256()
@@ -295,6 +312,7 @@ class _Tally:
         if image.outcome is Outcome.OVERWRITTEN:
             self.work_overwritten.add(image.source_ref)
             self.overwritten_digest.update(image.source_ref.encode() + b"\n" + (image.work or b"") + b"\n")
+        self.gave_way += len(image.gave_way)
         if image.is_on_new_bytes:
             self.work_on_new_bytes.add(image.source_ref)
 
@@ -454,32 +472,11 @@ def _may_have_brought(run: ImportRun, uri: str) -> Iterator[OtherImport]:
 def pending_digests(run: ImportRun, journal: Journal, origin: str) -> Iterator[PendingDigest]:
     """What runs of the import that did not end well may have sent."""
     if origin in journal.sent:
-        overwritten = overwritten_before(run, journal, origin)
+        # People's entries that unfinished runs of this import have overwritten, or may have, by what was sent instead.
+        overwritten = dict(read_overwritten(run.s3, S3Uri.parse(journal.sent[origin])))
         for pair in read_sent(run.s3, S3Uri.parse(journal.sent[origin])):
             name, content = pair
             yield PendingDigest(identity=name, content=content, overwrites=overwritten.get(pair, ()))
-
-
-def overwritten_before(run: ImportRun, journal: Journal, origin: str) -> dict[tuple[str, bytes], list[bytes]]:
-    """People's entries that unfinished runs of this import have overwritten, or may have, by what was sent instead."""
-    return dict(read_overwritten(run.s3, S3Uri.parse(journal.sent[origin]))) if origin in journal.sent else {}
-
-
-def before_overwriting(
-    entries: Iterable[TheirEntry], overwritten: Mapping[tuple[str, bytes], Sequence[bytes]], *, has_one_each: bool
-) -> Iterator[TheirEntry]:
-    """The entries, with those in their places that were overwritten.
-
-    :param overwritten: as of `overwritten_before`
-    :param has_one_each: leave out what else was overwritten, so that the dataset could be created of the result
-    """
-    remaining = {pair: list(lines) for pair, lines in overwritten.items()}
-    for each in entries:
-        lines = remaining.get((each.identity, read_entry(each.line)[1].content))
-        yield replace(each, line=lines.pop()) if lines else each
-    if not has_one_each:
-        for (name, _), lines in remaining.items():
-            yield from (TheirEntry(identity=name, line=line, is_present=False) for line in lines)
 
 
 def _moved(versions: Iterable[Any], moves: Mapping[str, str], *, is_list: bool = False) -> Iterable[Any]:
@@ -574,8 +571,8 @@ def read_works(run: ImportRun, uri: str) -> Iterator[tuple[str, bytes]]:
         yield name, line.encode()
 
 
-def write_export(run: ImportRun, entries: Iterable[TheirEntry], name: str = "entries.manifest") -> StoredEntries:
-    """Entries as a manifest in the run's staging folder, from which the dataset could be created again."""
+def write_export(run: ImportRun, entries: Iterable[TheirEntry], name: str) -> StoredEntries:
+    """Entries as a manifest of that name in the run's staging folder."""
     count = 0
     with ObjectWriter(run.s3, run.staged(name), content_type=JSON_LINES) as writer:
         for each in entries:

@@ -10,7 +10,6 @@ from airflow.sdk import Asset, AssetAlias, get_current_context
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.merge import Outcome
 from include.custom_labels.reasons import Reason
 from include.object_store.registration_journal import HeldJournal, Replacement, read_journal
 from include.object_store.snapshots import (
@@ -57,9 +56,7 @@ def publish(
     passed = msgspec.convert(gate, Gate)
     approved = approval_of(approval)
     timings = _timings()
-    loses_entries = plan.export and (
-        plan.action == "replace" or plan.has_overwritten or Outcome.OVERWRITTEN in plan.totals
-    )
+    before = plan.entries_before
     _fence(import_run, plan)
 
     def report(summary: SnapshotSummary) -> str:
@@ -89,7 +86,7 @@ def publish(
         ledger=_stored(**reconciled["ledger"]),
         images=built["lines"],
         report=report,
-        entries=_stored(plan.export, plan.export_sha256, 0) if loses_entries else None,
+        entries=_stored(before.uri, before.sha256, 0) if before else None,
         details={
             "run": {"dag_id": import_run.holder.dag_id, "run_id": import_run.holder.run_id},
             "request": import_run.request.to_json(),

@@ -207,14 +207,14 @@ class RegistrationWork:
         if self._plan.action not in WRITES:
             return
         replacement = journal.replacement
-        if self._plan.export and self._plan.action == "replace":
+        if self._plan.export is not None:
             export = run.dataset.export(run.slug)
-            copy_object(run.s3, S3Uri.parse(self._plan.export), export)
+            copy_object(run.s3, S3Uri.parse(self._plan.export.uri), export)
             replacement = Replacement(
                 dataset_arn=self._plan.dataset_arn,
                 entries=str(export),
-                count=self._plan.exported,
-                sha256=self._plan.export_sha256,
+                count=self._plan.export.count,
+                sha256=self._plan.export.sha256,
             )
         plan = run.staged("plan.json")
         put_json(run.s3, plan, self._plan)

@@ -302,6 +302,32 @@ def test_work_on_a_removed_image_comes_back_with_it() -> None:
     assert (back.outcome, back.line, back.is_sent) == (Outcome.KEPT, line("dot"), True)
 
 
+def test_of_what_people_say_the_latest_counts() -> None:
+    kept = one(our(line("echo")), their(line("dot")), aside(boxed()))
+    damaged = one(our(None), their(line("dot")), aside(boxed()))
+    removed = one(their(line("dot")), replace(aside(boxed()), sent=digest(line("echo"))))
+    for (image,), line_after in ((kept, line("dot")), (damaged, line("dot")), (removed, None)):
+        assert (image.line, image.work, image.gave_way) == (line_after, line("dot"), [boxed()])
+        assert image.detail.endswith("earlier, it had 1 box: see entries.manifest")
+    # Of what was not kept aside, a person has seen what became of it.
+    (image,) = one(our(line("echo")), their(line("dot")), based(None, work=boxed()))
+    assert (image.outcome, image.gave_way) == (Outcome.KEPT, ())
+
+
+def test_what_another_import_says_is_no_later_word_of_a_person() -> None:
+    others = OtherImport(identity=IDENTITY, sent=digest(line("dot")))
+    (damaged,) = one(our(None), their(line("dot")), aside(boxed()), others)
+    assert (damaged.outcome, damaged.line, damaged.work, damaged.detail) == (
+        Outcome.WITHHELD,
+        line("dot"),
+        boxed(),
+        "",
+    )
+    other, kept = one(their(line("dot")), aside(boxed()), others)
+    assert (other.outcome, other.line) == (Outcome.OTHER, line("dot"))
+    assert (kept.outcome, kept.line, kept.work, kept.gave_way) == (Outcome.ASIDE, None, boxed(), [])
+
+
 def test_a_kept_entry_comes_back_into_a_dataset_that_has_vanished() -> None:
     (back,) = one(our(line("echo")), based(line("echo"), work=line("dot")))
     assert (back.outcome, back.line, back.is_sent) == (Outcome.KEPT, line("dot"), True)
@@ -539,7 +565,7 @@ def check_that_work_is_kept(world: World, merged: list[MergedImage], policy: Mer
             line is not None and digest(line) == content
             for each in merged
             if name in (each.identity, moves.get(place := identity(each.source_ref), place))
-            for line in (each.line, each.work)
+            for line in (each.line, each.work, *each.gave_way)
         )
 
     said = {each.identity: digest(each.line) for each in world.ours if each.line is not None}
@@ -551,9 +577,10 @@ def check_that_work_is_kept(world: World, merged: list[MergedImage], policy: Mer
     present = {moves.get(each.identity, each.identity) for each in world.theirs}
     for base in world.base:
         name = moves.get(base.identity, base.identity)
-        # What a person has said of the image since is newer.
-        if base.work is not None and world.is_work(base.identity, base.work) and name not in present:
-            assert is_there(digest(base.work), identity(name))
+        # What a person has said since of an entry that the dataset had is newer.
+        is_known = base.is_aside or name not in present
+        if base.work is not None and world.is_work(base.identity, base.work) and is_known:
+            assert said.get(name) == digest(base.work) or is_there(digest(base.work), identity(name))
 
 
 def is_kept(said: MergedImage | None) -> bool:

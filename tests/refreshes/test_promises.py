@@ -126,8 +126,22 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "does not hold any more comes back with the image": (
         f"{MERGE}::test_work_on_a_removed_image_comes_back_with_it",
         "refreshes/test_work_kept_aside.py::test_a_box_on_a_held_image_is_still_there_when_the_image_comes_back",
+        "refreshes/test_work_kept_aside.py::"
+        "test_work_kept_aside_outlives_what_another_import_says_of_an_image_that_this_one_does_not_take",
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
+    ),
+    "If somebody works on such an image again": (
+        f"{MERGE}::test_nothing_is_lost_and_a_second_merge_changes_nothing",
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since",
+    ),
+    "The earlier one has given way": (
+        f"{MERGE}::test_of_what_people_say_the_latest_counts",
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since",
+        "refreshes/test_work_kept_aside.py::"
+        "test_boxes_that_do_not_fit_give_way_to_a_label_that_a_person_puts_on_the_new_picture",
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_while_the_image_cannot_be_read",
+        "pipelines/test_summaries.py::test_earlier_work_that_gave_way_is_counted",
     ),
     "a run of another import brings back what the dataset lost": (
         f"{MERGE}::test_an_entry_that_a_replacement_lost_comes_back",
@@ -387,7 +401,8 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_going_back.py::test_a_run_of_a_schedule_never_goes_back",
         "dags/test_import_s3_folder.py::test_build_only_leaves_rekognition_alone",
     ),
-    "where something was removed or overwritten, `entries.manifest`": (
+    "where something was removed or gave way, `entries.manifest`": (
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since",
         "refreshes/test_three_versions.py::test_what_gives_way_is_in_the_snapshot",
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
