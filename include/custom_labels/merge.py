@@ -23,8 +23,8 @@ none, nobody has the image      lost, of another import  LEFT: for that import t
 Work follows the picture: an image that is gone from one key and found at another (`include.custom_labels.moves`) is
 one image here, under its new identity. Its old entry is STALE, and work in it goes to the new place. Work on an image
 that the dataset does not hold any more is kept aside in the ledger (ASIDE once the image was removed by an earlier
-run), and comes back with the image if it fits. What a person says of the image in the meantime is later, and the earlier
-entry gives way to it. An entry *says the same* when its labels and boxes do
+run), and comes back with the image if it fits. What a person says of the image in the meantime is later, and the
+earlier entry gives way to it. An entry *says the same* when its labels and boxes do
 (`include.custom_labels.dataset_entries.read_entry`); an entry without labels is work like any other, since somebody
 may have removed them.
 
@@ -47,6 +47,7 @@ from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.history import identity
 from include.custom_labels.label_attributes import SOURCE_REF
+from include.custom_labels.ledger import content_of
 from include.custom_labels.line_rules import check_line
 from include.custom_labels.manifest import parse_line
 
@@ -115,6 +116,8 @@ class BaseImage:
     :ivar was_at_source: whether the source had the image, so that this import may remove it
     :ivar work: a person's entry that the ledger remembers
     :ivar is_aside: whether the dataset did not hold that entry any more
+    :ivar was_taken: whether the image was imported with these bytes, so that people saw them in the dataset
+    :ivar drawn_on: content of the image that the boxes of `work` were drawn on; empty where that is not known
     """
 
     identity: str
@@ -124,6 +127,8 @@ class BaseImage:
     size_bytes: int = 0
     work: bytes | None = None
     is_aside: bool = False
+    was_taken: bool = True
+    drawn_on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +182,8 @@ class MergedImage:
         is LEFT, the entry whoever made it
     :ivar detail: what a person should know about it
     :ivar etag: of the image, or of the one that is gone where it is known
-    :ivar is_on_new_bytes: whether boxes were kept that people drew on other bytes of the image
+    :ivar is_on_new_bytes: whether boxes stay that people drew on other bytes of the image, and nobody was told
+    :ivar drawn_on: content of the image that the boxes of `work` were drawn on; empty where that is not known
     :ivar gave_way: people's earlier entries that neither the dataset nor the ledger has afterwards
     """
 
@@ -194,6 +200,7 @@ class MergedImage:
     etag: str = ""
     size_bytes: int = 0
     is_on_new_bytes: bool = False
+    drawn_on: str = ""
     gave_way: Sequence[bytes] = ()
 
     @property
@@ -279,7 +286,7 @@ class _Image:
         else:
             outcomes = self._there(self.ours, self.ours.line, policy)
         earlier = [*self._kept_aside(), *self.overwritten]
-        return self._told(list(outcomes), earlier) if earlier else outcomes
+        return map(self._with_content, self._told(list(outcomes), earlier) if earlier else outcomes)
 
     def _kept_aside(self) -> Iterator[bytes]:
         """A person's entry that the base keeps aside."""
@@ -499,7 +506,6 @@ class _Image:
             detail=f"the source says {describe(line)}{moved}",
             etag=image.etag,
             size_bytes=image.size_bytes,
-            is_on_new_bytes=self._is_on_new_bytes(image) and bool(_box_sizes(taken)),
         )
 
     def _our(
@@ -536,18 +542,32 @@ class _Image:
         _, theirs = read_entry(line)
         return theirs.content != ours.content and self._is_work(theirs)
 
-    def _is_on_new_bytes(self, image: OurImage) -> bool:
+    def _with_content(self, image: MergedImage) -> MergedImage:
+        """The same with what people drew their boxes on, and whether the dataset has other bytes under them now."""
+        if image.work is None or not _box_sizes(image.work):
+            return image
+        drawn_on, now = self._drawn_on(image.work), content_of(image.etag, image.size_bytes)
         base = self.base
-        return base is not None and bool(base.etag) and (base.etag, base.size_bytes) != (image.etag, image.size_bytes)
+        is_told = base is not None and base.was_taken and content_of(base.etag, base.size_bytes) == now
+        is_new = image.outcome is Outcome.KEPT and drawn_on not in ("", now) and not is_told
+        return replace(image, drawn_on=drawn_on, is_on_new_bytes=is_new)
+
+    def _drawn_on(self, work: bytes) -> str:
+        """The content of the image that a person has drawn boxes on, as far as it is known."""
+        base, ours = self.base, self.ours
+        is_imported = ours is not None and ours.line is not None
+        now = content_of(ours.etag, ours.size_bytes) if ours is not None and is_imported else ""
+        if base is None:
+            return now
+        is_known = base.work is not None and read_entry(base.work)[1].content == read_entry(work)[1].content
+        if is_known and (base.drawn_on or not base.was_taken):
+            return base.drawn_on
+        # Boxes that are new were drawn on what people saw last.
+        return content_of(base.etag, base.size_bytes) if base.was_taken or ours is None else now
 
     def _misfit(self, image: OurImage, line: bytes) -> str:
         """Why a person's boxes do not fit the image; empty where they do, or were drawn on these bytes."""
-        base = self.base
-        # What was kept aside once was drawn on other bytes than those of the base.
-        is_drawn_on_these = base is None or (
-            not base.is_aside and (base.etag, base.size_bytes) == (image.etag, image.size_bytes)
-        )
-        if is_drawn_on_these or not image.width:
+        if not image.width or self._drawn_on(line) == content_of(image.etag, image.size_bytes):
             return ""
         for width, height in _box_sizes(line):
             if (width, height) != (image.width, image.height):

@@ -427,6 +427,8 @@ def base_images(base: RegisteredSnapshot | None) -> Iterator[BaseImage]:
             size_bytes=row.size_bytes,
             work=remembered_work(row),
             is_aside=aside_of_row(row) is not None,
+            was_taken=row.state in IN_MANIFEST or row.state is State.DROPPED,
+            drawn_on=row.drawn_on or "",
         )
 
 

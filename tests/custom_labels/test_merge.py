@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
+from include.custom_labels.ledger import content_of
 from include.custom_labels.merge import (
     BaseImage,
     MergedImage,
@@ -102,7 +103,7 @@ def based(sent: bytes | None, etag: str = "e", **more: Any) -> BaseImage:
 
 def aside(work: bytes, etag: str = "e", **more: Any) -> BaseImage:
     """A base that keeps a person's entry aside."""
-    return based(None, etag, work=work, is_aside=True, **more)
+    return based(None, etag, work=work, is_aside=True, was_taken=False, **more)
 
 
 def pending(data: bytes) -> PendingDigest:
@@ -294,6 +295,43 @@ def test_boxes_that_fit_stay(etag: str) -> None:
     assert (merged.outcome, merged.is_on_new_bytes) == (Outcome.KEPT, etag == "new")
 
 
+@pytest.mark.parametrize(
+    ("base", "is_told"),
+    [
+        # Overwritten since they were drawn, and since the import saw the image last.
+        (based(line("echo")), True),
+        (based(None, work=boxed(), drawn_on="older 9"), True),
+        # Put back, after the image could not be read, or after others were there that the boxes fit or do not fit.
+        (aside(boxed(), "damaged", drawn_on="new 9"), False),
+        (based(None, "other", work=boxed(), drawn_on="new 9"), False),
+        # It is the second time that they are there, and somebody was asked at the first one.
+        (based(None, "new", work=boxed(), drawn_on="e 9"), False),
+        # What was newer than the run, damaged or misfit was not taken, and nobody was asked.
+        (based(None, "new", work=boxed(), drawn_on="e 9", was_taken=False), True),
+        # Drawn again meanwhile.
+        (based(None, "new", work=boxed(width=320), drawn_on="e 9"), False),
+        (based(line("echo"), "damaged", was_taken=False), False),
+        # Of an earlier release's ledger.
+        (based(None, work=boxed()), True),
+        (aside(boxed()), False),
+        (None, False),
+    ],
+)
+def test_it_is_told_once_that_boxes_are_on_other_bytes_than_they_were_drawn_on(
+    base: BaseImage | None, is_told: bool
+) -> None:
+    (kept,) = one(our(line("echo"), etag="new"), their(boxed()), base)
+    assert (kept.outcome, kept.is_on_new_bytes) == (Outcome.KEPT, is_told)
+
+
+@pytest.mark.parametrize("image", [our(None, etag="new"), our(line("echo"), etag="new", width=320, height=240), None])
+def test_what_boxes_were_drawn_on_is_remembered_while_the_image_is_not_there(image: OurImage | None) -> None:
+    (first,) = one(image, their(boxed()), based(line("echo")))
+    assert (first.work, first.drawn_on) == (boxed(), "e 9")
+    (later,) = one(image, aside(boxed(), "new", drawn_on=first.drawn_on))
+    assert (later.work, later.drawn_on) == (boxed(), "e 9")
+
+
 def test_work_on_a_removed_image_comes_back_with_it() -> None:
     base = aside(line("dot"))
     (gone,) = one(base)
@@ -466,7 +504,14 @@ def worlds(draw: st.DrawFn) -> World:
     base = draw(
         st.dictionaries(
             keys,
-            st.tuples(st.none() | CONTENTS, ETAGS, st.booleans(), st.none() | CONTENTS, st.booleans()),
+            st.tuples(
+                st.none() | CONTENTS,
+                ETAGS,
+                st.booleans(),
+                st.none() | CONTENTS,
+                st.booleans(),
+                st.just("") | ETAGS,
+            ),
         )
     )
     pending = draw(st.sets(st.tuples(keys, CONTENTS)))
@@ -501,8 +546,10 @@ def worlds(draw: st.DrawFn) -> World:
                 size_bytes=9,
                 work=None if work is None else written(work, key),
                 is_aside=work is not None and is_aside,
+                was_taken=was_at_source and not is_aside,
+                drawn_on="" if work is None else content_of(drawn_on, 9),
             )
-            for key, (sent, etag, was_at_source, work, is_aside) in sorted(base.items())
+            for key, (sent, etag, was_at_source, work, is_aside, drawn_on) in sorted(base.items())
             # Of other images, a base knows nothing.
             if was_at_source or sent is not None or work is not None
         ],
@@ -612,6 +659,8 @@ def check_that_a_second_merge_changes_nothing(world: World, merged: list[MergedI
                 work=work,
                 # As `aside_of_row` says: the row's state is not that of an image in the dataset.
                 is_aside=work is not None and not is_kept(said),
+                was_taken=is_there and (said is None or said.outcome is not Outcome.MISFIT),
+                drawn_on=said.drawn_on if said else "",
             )
         )
     after = World(
@@ -637,7 +686,7 @@ def check_that_a_second_merge_changes_nothing(world: World, merged: list[MergedI
         others=world.others,
     )
     second = after.merge(policy)
-    assert not [each for each in second if each.is_sent or each.is_removal]
+    assert not [each for each in second if each.is_sent or each.is_removal or each.is_on_new_bytes]
     lines = {each.source_ref: each.line for each in merged if each.line is not None}
     assert {each.source_ref: each.line for each in second if each.line is not None} == lines
     check_that_every_entry_and_image_has_one_fate(after, second)

@@ -199,6 +199,16 @@ HELD: Mapping[str, tuple[str, ...]] = {
     ),
     "replaced under a person's work keeps the work": (
         "refreshes/test_overwritten_images.py::test_boxes_on_overwritten_images_stay_and_are_a_risk_with_a_number",
+        "refreshes/test_overwritten_images.py::test_boxes_that_return_to_another_picture_are_a_risk",
+        "refreshes/test_overwritten_images.py::test_boxes_that_are_drawn_again_are_of_the_picture_that_is_there",
+    ),
+    "It says so once, in the run that takes the new bytes": (
+        f"{MERGE}::test_it_is_told_once_that_boxes_are_on_other_bytes_than_they_were_drawn_on",
+        f"{MERGE}::test_what_boxes_were_drawn_on_is_remembered_while_the_image_is_not_there",
+        "refreshes/test_overwritten_images.py::"
+        "test_boxes_on_an_image_that_is_newer_than_a_run_are_a_risk_of_the_run_that_takes_it",
+        "refreshes/test_overwritten_images.py::test_the_bytes_that_boxes_were_drawn_on_are_no_new_content",
+        "object_store/test_tables.py::test_closed_ledgers_say_what_was_sent_and_whose_work_is_where",
     ),
     # Several imports into one dataset.
     "Each import has a base of its own": (
