@@ -162,10 +162,12 @@ class MergePolicy:
     :ivar human_edits: ``keep`` lets a person's work win over the source, ``overwrite`` the source
     :ivar removals: ``replace`` removes entries, which means to delete the dataset and create it again; ``hold`` leaves
         them until somebody does
+    :ivar is_creation: the dataset has no entry, so that it was deleted if the base knows of one
     """
 
     human_edits: Literal["keep", "overwrite"] = "keep"
     removals: Literal["replace", "hold"] = "replace"
+    is_creation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,7 @@ class MergedImage:
     :ivar source_ref: of the entry concerned
     :ivar line: what the dataset holds afterwards, without a line end; None where it holds nothing
     :ivar before: the dataset's entry of this source-ref now; None where it holds none
+    :ivar was_held: whether a dataset that was deleted since held the image
     :ivar is_sent: whether `line` has to be sent
     :ivar is_labelled: whether `line` has a label or a box
     :ivar sent: digest of what this import has sent last for the image once all of this is done; None for nothing
@@ -192,6 +195,7 @@ class MergedImage:
     outcome: Outcome
     line: bytes | None
     before: bytes | None = None
+    was_held: bool = False
     is_sent: bool = False
     is_labelled: bool = False
     sent: bytes | None = None
@@ -210,10 +214,11 @@ class MergedImage:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the dataset loses the image by that: a stale entry is another place of an image that stays."""
-        return self.is_removal and self.outcome is not Outcome.STALE
+        """Whether the dataset loses the image: a stale entry is another place of an image that stays."""
+        return (self.is_removal or (self.was_held and self.line is None)) and self.outcome not in _NO_LOSS
 
 
+_NO_LOSS: Final = frozenset({Outcome.LEFT, Outcome.STALE})
 _UNTOLD: Final = frozenset({Outcome.OTHER, Outcome.LEFT, Outcome.STALE})
 """Outcomes that leave the image no row in the ledger."""
 
@@ -432,6 +437,7 @@ class _Image:
             outcome=outcome,
             line=entry.line if keep else None,
             before=entry.line if entry.is_present else None,
+            was_held=not entry.is_present,
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs) if is_moved else None,
@@ -484,6 +490,7 @@ class _Image:
                 outcome=Outcome.MISFIT,
                 line=before if keep else None,
                 before=before,
+                was_held=before is None and (found is not None or not (self.base and self.base.is_aside)),
                 is_labelled=keep,
                 sent=self._sent_before(theirs),
                 work=taken,
@@ -598,6 +605,8 @@ class _Image:
         told: list[MergedImage] = []
         if first is not None:
             told.append(self._entry(first, outcome, keep=keep, detail=detail))
+        elif not self.theirs and not is_withheld and policy.is_creation and self._was_lost():
+            told.append(replace(self._memory(self._remembered(), Outcome.REMOVED), was_held=True))
         elif not self.theirs and (remembered := self._remembered()) is not None:
             told.append(self._memory(remembered, Outcome.WITHHELD if is_withheld else Outcome.ASIDE))
         for entry in self.theirs:
@@ -617,12 +626,18 @@ class _Image:
         was_brought = bool(self.sent) or (self.base is not None and self.base.was_at_source)
         return was_brought and not self.is_brought_by_others
 
-    def _memory(self, work: bytes, outcome: Outcome) -> MergedImage:
-        """Work that is remembered, and of which the dataset holds nothing."""
+    def _was_lost(self) -> bool:
+        """Whether the dataset that is created anew held the image, which is gone by now."""
+        base = self.base
+        is_known = base is not None and not base.is_aside and (base.was_taken or base.work is not None)
+        return is_known and self._may_remove()
+
+    def _memory(self, work: bytes | None, outcome: Outcome) -> MergedImage:
+        """An image that the dataset does not hold, and a person's entry of it that is remembered."""
         base = self.base
         return MergedImage(
             identity=self.identity,
-            source_ref=read_entry(work)[0],
+            source_ref=read_entry(work)[0] if work is not None else self.identity,
             outcome=outcome,
             line=None,
             sent=base.sent if base else None,
@@ -640,6 +655,7 @@ class _Image:
             outcome=outcome,
             line=entry.line if keep else None,
             before=entry.line if entry.is_present else None,
+            was_held=not entry.is_present,
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs),

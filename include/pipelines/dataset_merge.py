@@ -171,7 +171,11 @@ class Merge:
             _moved(pending_digests(run, self.journal, self.origin), moves),
             *(_moved(images, moves) for images in other_imports(run, self.current, self.journal, self.origin)),
         ]
-        policy = MergePolicy(human_edits=run.request.human_edits, removals=run.request.removals)
+        policy = MergePolicy(
+            human_edits=run.request.human_edits,
+            removals=run.request.removals,
+            is_creation=not any(each.is_present for each in self.entries),
+        )
         return self._write(merge(streams, policy), _elsewhere(run, self.built), len(moves))
 
     def entries_before(self) -> Iterator[TheirEntry]:

@@ -304,7 +304,7 @@ class _Planning:
         if plan.action == "replace":
             plan = msgspec.structs.replace(plan, export=write_export(self._run, merge.entries, "export.manifest"))
         before = plan.export
-        if merge.given_way or (before is None and plan.removed.count):
+        if merge.given_way or (before is None and plan.removed.count and merge.entries):
             before = write_export(self._run, merge.entries_before(), "entries.manifest")
         return msgspec.structs.replace(plan, entries_before=before)
 

@@ -267,6 +267,25 @@ def test_an_entry_that_a_replacement_lost_comes_back() -> None:
     for removals in ("replace", "hold"):
         (gone,) = one(lost, based(line("echo")), removals=removals)
         assert (gone.outcome, gone.line, gone.work, gone.is_removal) == (Outcome.REMOVED, None, line("dot"), False)
+        assert gone.is_loss
+
+
+def test_what_a_dataset_lost_that_is_created_anew_is_removed_once() -> None:
+    for base, work in ((based(line("echo")), None), (based(line("echo"), work=boxed()), boxed())):
+        (gone,) = one(base, is_creation=True)
+        assert (gone.outcome, gone.work, gone.is_loss, gone.is_removal) == (Outcome.REMOVED, work, True, False)
+        assert one(base, OTHERS, is_creation=True) == one(base, OTHERS)
+    # Of what was removed before, only the work is remembered.
+    (gone,) = one(aside(boxed()), is_creation=True)
+    assert (gone.outcome, gone.is_loss) == (Outcome.ASIDE, False)
+    assert one(based(line("echo"), was_taken=False), is_creation=True) == []
+    # Boxes that do not fit the image's new bytes leave the dataset as well.
+    changed = our(line("echo"), etag="new", width=320, height=240)
+    for versions in ((their(boxed(), is_present=False), based(line("echo"))), (based(None, work=boxed()),)):
+        (misfit,) = one(changed, *versions, is_creation=True)
+        assert (misfit.outcome, misfit.is_loss) == (Outcome.MISFIT, True)
+    (again,) = one(changed, aside(boxed(), "new"), is_creation=True)
+    assert (again.outcome, again.is_loss) == (Outcome.MISFIT, False)
 
 
 def test_boxes_that_do_not_fit_new_bytes_are_kept_aside_until_they_fit() -> None:
@@ -565,6 +584,7 @@ POLICIES = st.builds(
     MergePolicy,
     human_edits=st.sampled_from(["keep", "overwrite"]),
     removals=st.sampled_from(["replace", "hold"]),
+    is_creation=st.booleans(),
 )
 
 

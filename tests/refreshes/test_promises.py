@@ -153,6 +153,14 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_vanished_datasets.py::test_a_kept_edit_comes_back_with_the_dataset_and_somebody_is_asked",
         "refreshes/test_vanished_datasets.py::test_work_on_an_image_that_went_with_the_dataset_is_kept_aside",
     ),
+    "What is gone at its source by then counts as removed": (
+        f"{MERGE}::test_what_a_dataset_lost_that_is_created_anew_is_removed_once",
+        "refreshes/test_vanished_datasets.py::test_what_left_with_a_dataset_that_a_dead_run_deleted_is_told_of",
+        "refreshes/test_vanished_datasets.py::test_what_left_with_a_dataset_that_was_deleted_by_hand_is_told_of_once",
+        "refreshes/test_vanished_datasets.py::"
+        "test_boxes_that_do_not_fit_are_asked_about_when_the_dataset_is_created_anew",
+        "custom_labels/test_risks.py::test_a_dataset_that_is_created_anew_has_lost_images_and_has_no_new_labels",
+    ),
     "Work follows the picture": (
         f"{MERGE}::test_work_on_an_image_of_another_key_moves_with_it",
         "refreshes/test_pictures_that_move.py::test_one_moved_image_takes_a_persons_box_along_and_nobody_is_asked",
@@ -202,7 +210,7 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_overwritten_images.py::test_boxes_that_return_to_another_picture_are_a_risk",
         "refreshes/test_overwritten_images.py::test_boxes_that_are_drawn_again_are_of_the_picture_that_is_there",
     ),
-    "It says so once, in the run that takes the new bytes": (
+    "It says so in the run that takes the new bytes": (
         f"{MERGE}::test_it_is_told_once_that_boxes_are_on_other_bytes_than_they_were_drawn_on",
         f"{MERGE}::test_what_boxes_were_drawn_on_is_remembered_while_the_image_is_not_there",
         "refreshes/test_overwritten_images.py::"
@@ -414,6 +422,10 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "where something was removed or gave way, `entries.manifest`": (
         "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since",
         "refreshes/test_three_versions.py::test_what_gives_way_is_in_the_snapshot",
+        "refreshes/test_vanished_datasets.py::"
+        "test_work_that_gives_way_in_a_dataset_that_is_created_anew_is_in_the_snapshot",
+        "refreshes/test_vanished_datasets.py::"
+        "test_work_kept_aside_that_gives_way_to_the_source_is_in_the_snapshot",
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
         "refreshes/test_repeated_times.py::"
