@@ -214,13 +214,13 @@ class MergedImage:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the dataset loses the image: a stale entry is another place of an image that stays."""
+        """Whether the dataset loses the image; a stale entry is another place of an image that stays."""
         return (self.is_removal or (self.was_held and self.line is None)) and self.outcome not in _NO_LOSS
 
 
 _NO_LOSS: Final = frozenset({Outcome.LEFT, Outcome.STALE})
+# Outcomes that give the image no row in the ledger.
 _UNTOLD: Final = frozenset({Outcome.OTHER, Outcome.LEFT, Outcome.STALE})
-"""Outcomes that leave the image no row in the ledger."""
 
 Version = OurImage | TheirEntry | BaseImage | PendingDigest | OtherImport
 identity_of: Callable[[Version], str] = attrgetter("identity")

@@ -424,8 +424,7 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_three_versions.py::test_what_gives_way_is_in_the_snapshot",
         "refreshes/test_vanished_datasets.py::"
         "test_work_that_gives_way_in_a_dataset_that_is_created_anew_is_in_the_snapshot",
-        "refreshes/test_vanished_datasets.py::"
-        "test_work_kept_aside_that_gives_way_to_the_source_is_in_the_snapshot",
+        "refreshes/test_vanished_datasets.py::test_work_kept_aside_that_gives_way_to_the_source_is_in_the_snapshot",
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
         "refreshes/test_repeated_times.py::"
