@@ -68,6 +68,7 @@ class LedgerPage:
         None where the line is made from key and label. In a closed ledger also a person's entries, see
         `include.custom_labels.outcomes`
     :ivar sent: digests of what this import last sent for the rows; None before the ledger is closed
+    :ivar drawn_on: contents of the images that the boxes of people's entries were drawn on, as `content_of` writes them
     """
 
     objects: ObjectPage
@@ -79,6 +80,7 @@ class LedgerPage:
     heights: list[int]
     entries: list[bytes | None] | None = None
     sent: list[bytes | None] | None = None
+    drawn_on: list[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.states)
@@ -103,6 +105,12 @@ class LedgerRow(NamedTuple):
     entry: bytes | None = None
     place: str | None = None
     sent: bytes | None = None
+    drawn_on: str | None = None
+
+
+def content_of(etag: str, size_bytes: int) -> str:
+    """What is in an image, as far as two images can be told apart by it; empty where nothing is known."""
+    return f"{etag} {size_bytes}" if etag else ""
 
 
 def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
@@ -122,6 +130,7 @@ def ledger_rows(page: LedgerPage) -> Iterator[LedgerRow]:
         page.entries or repeat(None, len(page)),
         objects.places or repeat(None, len(page)),
         page.sent or repeat(None, len(page)),
+        page.drawn_on or repeat(None, len(page)),
         strict=True,
     )
     return map(LedgerRow._make, columns)
@@ -131,12 +140,13 @@ def ledger_pages(rows: Iterable[LedgerRow]) -> Iterator[LedgerPage]:
     """Rows as pages, in their order."""
     remaining = iter(rows)
     while page := list(islice(remaining, _PAGE_ROWS)):
-        keys, sizes, etags, times, *rest, entries, places, sent = (list(column) for column in zip(*page, strict=True))
-        states, labels, reasons, details, widths, heights = rest
+        keys, sizes, etags, times, *rest = (list(column) for column in zip(*page, strict=True))
+        states, labels, reasons, details, widths, heights, entries, places, sent, drawn_on = rest
         objects = ObjectPage(keys, sizes, etags, times, places if any(places) else None)
         lines = entries if any(entries) else None
         digests = sent if any(sent) else None
-        yield LedgerPage(objects, states, labels, reasons, details, widths, heights, lines, digests)
+        contents = drawn_on if any(drawn_on) else None
+        yield LedgerPage(objects, states, labels, reasons, details, widths, heights, lines, digests, contents)
 
 
 @dataclass(slots=True)

@@ -17,12 +17,14 @@ a line, other bytes             boxes that people drew   MISFIT: the image is qu
 none, the image is at fault     any                      WITHHELD: it stays, since its image is not gone
 none, the image is gone         brought by this import   REMOVED; with ``removals: hold`` HELD
 none                            anything else            OTHER: it stays
+none, nobody has the image      lost, of another import  LEFT: for that import to remove or bring back
 ==============================  =======================  =========================================================
 
 Work follows the picture: an image that is gone from one key and found at another (`include.custom_labels.moves`) is
 one image here, under its new identity. Its old entry is STALE, and work in it goes to the new place. Work on an image
 that the dataset does not hold any more is kept aside in the ledger (ASIDE once the image was removed by an earlier
-run), and comes back with the image if it fits. An entry *says the same* when its labels and boxes do
+run), and comes back with the image if it fits. What a person says of the image in the meantime is later, and the
+earlier entry gives way to it. An entry *says the same* when its labels and boxes do
 (`include.custom_labels.dataset_entries.read_entry`); an entry without labels is work like any other, since somebody
 may have removed them.
 
@@ -45,6 +47,7 @@ from include.custom_labels.dataset_entries import Entry, read_entry
 from include.custom_labels.errors import ManifestError
 from include.custom_labels.history import identity
 from include.custom_labels.label_attributes import SOURCE_REF
+from include.custom_labels.ledger import content_of
 from include.custom_labels.line_rules import check_line
 from include.custom_labels.manifest import parse_line
 
@@ -66,6 +69,7 @@ class Outcome(StrEnum):
     ASIDE = "aside"
     HELD = "held"
     OTHER = "other"
+    LEFT = "left"
     STALE = "stale"
 
 
@@ -95,11 +99,13 @@ class TheirEntry:
     :ivar identity: of the image as the source has it now, which may have moved
     :ivar line: as it may be sent again, apart from what the service added
     :ivar is_present: whether the dataset holds it now; False for one of an export that the dataset lost since
+    :ivar has_image: False for one of these whose image does not exist, so that the entry cannot be sent
     """
 
     identity: str
     line: bytes
     is_present: bool = True
+    has_image: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +116,8 @@ class BaseImage:
     :ivar was_at_source: whether the source had the image, so that this import may remove it
     :ivar work: a person's entry that the ledger remembers
     :ivar is_aside: whether the dataset did not hold that entry any more
+    :ivar was_taken: whether the image was imported with these bytes, so that people saw them in the dataset
+    :ivar drawn_on: content of the image that the boxes of `work` were drawn on; empty where that is not known
     """
 
     identity: str
@@ -119,6 +127,8 @@ class BaseImage:
     size_bytes: int = 0
     work: bytes | None = None
     is_aside: bool = False
+    was_taken: bool = True
+    drawn_on: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +162,12 @@ class MergePolicy:
     :ivar human_edits: ``keep`` lets a person's work win over the source, ``overwrite`` the source
     :ivar removals: ``replace`` removes entries, which means to delete the dataset and create it again; ``hold`` leaves
         them until somebody does
+    :ivar is_creation: the dataset has no entry, so that it was deleted if the base knows of one
     """
 
     human_edits: Literal["keep", "overwrite"] = "keep"
     removals: Literal["replace", "hold"] = "replace"
+    is_creation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +177,17 @@ class MergedImage:
     :ivar source_ref: of the entry concerned
     :ivar line: what the dataset holds afterwards, without a line end; None where it holds nothing
     :ivar before: the dataset's entry of this source-ref now; None where it holds none
+    :ivar was_held: whether a dataset that was deleted since held the image
     :ivar is_sent: whether `line` has to be sent
     :ivar is_labelled: whether `line` has a label or a box
     :ivar sent: digest of what this import has sent last for the image once all of this is done; None for nothing
-    :ivar work: a person's entry: the one that is kept, or one that is not in the dataset afterwards
+    :ivar work: a person's entry: the one that is kept, or one that is not in the dataset afterwards; of an image that
+        is LEFT, the entry whoever made it
     :ivar detail: what a person should know about it
     :ivar etag: of the image, or of the one that is gone where it is known
-    :ivar is_on_new_bytes: whether boxes were kept that people drew on other bytes of the image
+    :ivar is_on_new_bytes: whether boxes stay that people drew on other bytes of the image, and nobody was told
+    :ivar drawn_on: content of the image that the boxes of `work` were drawn on; empty where that is not known
+    :ivar gave_way: people's earlier entries that neither the dataset nor the ledger has afterwards
     """
 
     identity: str
@@ -179,6 +195,7 @@ class MergedImage:
     outcome: Outcome
     line: bytes | None
     before: bytes | None = None
+    was_held: bool = False
     is_sent: bool = False
     is_labelled: bool = False
     sent: bytes | None = None
@@ -187,6 +204,8 @@ class MergedImage:
     etag: str = ""
     size_bytes: int = 0
     is_on_new_bytes: bool = False
+    drawn_on: str = ""
+    gave_way: Sequence[bytes] = ()
 
     @property
     def is_removal(self) -> bool:
@@ -195,9 +214,13 @@ class MergedImage:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the dataset loses the image by that: a stale entry is another place of an image that stays."""
-        return self.is_removal and self.outcome is not Outcome.STALE
+        """Whether the dataset loses the image; a stale entry is another place of an image that stays."""
+        return (self.is_removal or (self.was_held and self.line is None)) and self.outcome not in _NO_LOSS
 
+
+_NO_LOSS: Final = frozenset({Outcome.LEFT, Outcome.STALE})
+# Outcomes that give the image no row in the ledger.
+_UNTOLD: Final = frozenset({Outcome.OTHER, Outcome.LEFT, Outcome.STALE})
 
 Version = OurImage | TheirEntry | BaseImage | PendingDigest | OtherImport
 identity_of: Callable[[Version], str] = attrgetter("identity")
@@ -267,23 +290,57 @@ class _Image:
             outcomes = self._withheld(policy)
         else:
             outcomes = self._there(self.ours, self.ours.line, policy)
-        return self._told(list(outcomes)) if self.overwritten else outcomes
+        earlier = [*self._kept_aside(), *self.overwritten]
+        return map(self._with_content, self._told(list(outcomes), earlier) if earlier else outcomes)
 
-    def _told(self, outcomes: list[MergedImage]) -> Iterator[MergedImage]:
-        """The same, with a person's entry that a run overwrote which did not come to tell of it."""
+    def _kept_aside(self) -> Iterator[bytes]:
+        """A person's entry that the base keeps aside."""
+        work = self.base.work if self.base and self.base.is_aside else None
+        if work is not None and self._is_work(read_entry(work)[1]):
+            yield work
+
+    def _told(self, outcomes: list[MergedImage], earlier: Sequence[bytes]) -> Iterator[MergedImage]:
+        """The same, with people's earlier entries that nothing tells of.
+
+        :param earlier: the one that was kept aside, and those that a run overwrote which did not come to tell of it;
+            the last one is the latest
+        """
         contents = {read_entry(line)[1].content for each in outcomes for line in (each.line, each.work) if line}
-        # The last one is the latest; where a person has said something since, the dataset's entries before have it.
-        untold = [work for work in self.overwritten if read_entry(work)[1].content not in contents]
-        if untold and not outcomes:
-            yield self._memory(untold[-1], Outcome.ASIDE)
-        for number, each in enumerate(outcomes):
-            if number or not untold or each.work is not None or each.outcome is Outcome.OTHER:
-                yield each
-            elif each.outcome in (Outcome.NEW, Outcome.SAME, Outcome.CHANGED):
-                detail = f"the dataset had {describe(untold[-1])}"
-                yield replace(each, outcome=Outcome.OVERWRITTEN, work=untold[-1], detail=detail)
-            else:
-                yield replace(each, work=untold[-1])
+        untold = {content: work for work in earlier if (content := read_entry(work)[1].content) not in contents}
+        own = next((each for each in outcomes if each.identity == self.identity and each.outcome not in _UNTOLD), None)
+        for each in outcomes:
+            yield self._with_earlier(each, list(untold.values())) if untold and each is own else each
+        if untold and own is None:
+            *_, last = untold.values()
+            memory = self._memory(last, Outcome.ASIDE if self.ours is None else Outcome.WITHHELD)
+            yield replace(memory, gave_way=self._gave_way(list(untold.values())))
+
+    def _with_earlier(self, image: MergedImage, untold: Sequence[bytes]) -> MergedImage:
+        """The same where the image has a row in the ledger, which has room for one entry."""
+        last = untold[-1]
+        stays_by_itself = image.outcome is Outcome.WITHHELD and image.work and self._is_of_others(image.work)
+        if image.work is not None and not stays_by_itself:
+            # Of what people say, the latest counts.
+            told = f"earlier, it had {describe(last)}: see entries.manifest"
+            return replace(image, gave_way=untold, detail="; ".join(filter(None, [image.detail, told])))
+        if image.outcome in (Outcome.NEW, Outcome.SAME, Outcome.CHANGED):
+            return replace(
+                image,
+                outcome=Outcome.OVERWRITTEN,
+                work=last,
+                detail=f"the dataset had {describe(last)}",
+                gave_way=untold[:-1],
+            )
+        if image.outcome is Outcome.HELD:
+            # Later ledgers have the entry that is held.
+            return replace(image, work=last, gave_way=untold)
+        # The entry that stays in the dataset is not the one in the row.
+        detail = "" if image.outcome is Outcome.WITHHELD else image.detail
+        return replace(image, work=last, detail=detail, gave_way=self._gave_way(untold))
+
+    def _gave_way(self, untold: Sequence[bytes]) -> list[bytes]:
+        """What has given way where the last one is kept aside from now on; what a run overwrote, in any case."""
+        return [work for work in untold if work is not untold[-1] or work in self.overwritten]
 
     def _is_work(self, entry: Entry) -> bool:
         """Whose an entry is: a person's (or another import's), unless it says what this import sent."""
@@ -324,13 +381,13 @@ class _Image:
         earlier = [entry.line for entry in elsewhere if found is None or self._is_moved(entry)]
         if (remembered := self._remembered()) is not None and (found is None or is_aside):
             earlier.append(remembered)
-        if found is not None and self._is_edit(found.line, ours) and not (earlier and self._is_others(found)):
+        if found is not None and self._is_edit(found.line, ours) and not (earlier and self._is_of_others(found.line)):
             return found.line
         return next((each for each in earlier if self._is_edit(each, ours)), found.line if found else None)
 
-    def _is_others(self, entry: TheirEntry) -> bool:
+    def _is_of_others(self, line: bytes) -> bool:
         """Whether another import has sent the entry, so that no person has said what it says."""
-        return read_entry(entry.line)[1].content in self.sent_by_others
+        return read_entry(line)[1].content in self.sent_by_others
 
     def _is_moved(self, entry: TheirEntry) -> bool:
         return identity(read_entry(entry.line)[0]) != self.identity
@@ -368,7 +425,7 @@ class _Image:
         if not entry.is_present and work is None and not (is_moved and self.is_brought_by_others):
             return
         if is_moved and self.is_brought_by_others:
-            outcome, keep = Outcome.OTHER, True
+            outcome, keep = (Outcome.OTHER, True) if entry.has_image else (Outcome.LEFT, False)
         elif (is_withheld or policy.removals == "hold") and entry.is_present:
             outcome, keep = (Outcome.STALE if is_told_of else Outcome.HELD), True
         else:
@@ -380,10 +437,11 @@ class _Image:
             outcome=outcome,
             line=entry.line if keep else None,
             before=entry.line if entry.is_present else None,
+            was_held=not entry.is_present,
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs) if is_moved else None,
-            work=work if outcome is not Outcome.OTHER else None,
+            work=None if outcome is Outcome.OTHER else entry.line if outcome is Outcome.LEFT else work,
             detail=f"the image is at {place} now" if place else "",
             etag=self.base.etag if self.base else "",
             size_bytes=self.base.size_bytes if self.base else 0,
@@ -432,6 +490,7 @@ class _Image:
                 outcome=Outcome.MISFIT,
                 line=before if keep else None,
                 before=before,
+                was_held=before is None and (found is not None or not (self.base and self.base.is_aside)),
                 is_labelled=keep,
                 sent=self._sent_before(theirs),
                 work=taken,
@@ -454,7 +513,6 @@ class _Image:
             detail=f"the source says {describe(line)}{moved}",
             etag=image.etag,
             size_bytes=image.size_bytes,
-            is_on_new_bytes=self._is_on_new_bytes(image) and bool(_box_sizes(taken)),
         )
 
     def _our(
@@ -491,18 +549,32 @@ class _Image:
         _, theirs = read_entry(line)
         return theirs.content != ours.content and self._is_work(theirs)
 
-    def _is_on_new_bytes(self, image: OurImage) -> bool:
+    def _with_content(self, image: MergedImage) -> MergedImage:
+        """The same with what people drew their boxes on, and whether the dataset has other bytes under them now."""
+        if image.work is None or not _box_sizes(image.work):
+            return image
+        drawn_on, now = self._drawn_on(image.work), content_of(image.etag, image.size_bytes)
         base = self.base
-        return base is not None and bool(base.etag) and (base.etag, base.size_bytes) != (image.etag, image.size_bytes)
+        is_told = base is not None and base.was_taken and content_of(base.etag, base.size_bytes) == now
+        is_new = image.outcome is Outcome.KEPT and drawn_on not in ("", now) and not is_told
+        return replace(image, drawn_on=drawn_on, is_on_new_bytes=is_new)
+
+    def _drawn_on(self, work: bytes) -> str:
+        """The content of the image that a person has drawn boxes on, as far as it is known."""
+        base, ours = self.base, self.ours
+        is_imported = ours is not None and ours.line is not None
+        now = content_of(ours.etag, ours.size_bytes) if ours is not None and is_imported else ""
+        if base is None:
+            return now
+        is_known = base.work is not None and read_entry(base.work)[1].content == read_entry(work)[1].content
+        if is_known and (base.drawn_on or not base.was_taken):
+            return base.drawn_on
+        # Boxes that are new were drawn on what people saw last.
+        return content_of(base.etag, base.size_bytes) if base.was_taken or ours is None else now
 
     def _misfit(self, image: OurImage, line: bytes) -> str:
         """Why a person's boxes do not fit the image; empty where they do, or were drawn on these bytes."""
-        base = self.base
-        # What was kept aside once was drawn on other bytes than those of the base.
-        is_drawn_on_these = base is None or (
-            not base.is_aside and (base.etag, base.size_bytes) == (image.etag, image.size_bytes)
-        )
-        if is_drawn_on_these or not image.width:
+        if not image.width or self._drawn_on(line) == content_of(image.etag, image.size_bytes):
             return ""
         for width, height in _box_sizes(line):
             if (width, height) != (image.width, image.height):
@@ -518,7 +590,7 @@ class _Image:
     def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
         if self.theirs and not self._may_remove():
             for entry in self.theirs:
-                yield self._entry(entry, Outcome.OTHER, keep=True)
+                yield self._entry(entry, Outcome.OTHER if entry.has_image else Outcome.LEFT, keep=entry.has_image)
         else:
             keep = policy.removals == "hold" and any(entry.is_present for entry in self.theirs)
             yield from self._without_line(Outcome.HELD if keep else Outcome.REMOVED, policy, keep=keep)
@@ -533,6 +605,8 @@ class _Image:
         told: list[MergedImage] = []
         if first is not None:
             told.append(self._entry(first, outcome, keep=keep, detail=detail))
+        elif not self.theirs and not is_withheld and policy.is_creation and self._was_lost():
+            told.append(replace(self._memory(self._remembered(), Outcome.REMOVED), was_held=True))
         elif not self.theirs and (remembered := self._remembered()) is not None:
             told.append(self._memory(remembered, Outcome.WITHHELD if is_withheld else Outcome.ASIDE))
         for entry in self.theirs:
@@ -552,12 +626,18 @@ class _Image:
         was_brought = bool(self.sent) or (self.base is not None and self.base.was_at_source)
         return was_brought and not self.is_brought_by_others
 
-    def _memory(self, work: bytes, outcome: Outcome) -> MergedImage:
-        """Work that is remembered, and of which the dataset holds nothing."""
+    def _was_lost(self) -> bool:
+        """Whether the dataset that is created anew held the image, which is gone by now."""
+        base = self.base
+        is_known = base is not None and not base.is_aside and (base.was_taken or base.work is not None)
+        return is_known and self._may_remove()
+
+    def _memory(self, work: bytes | None, outcome: Outcome) -> MergedImage:
+        """An image that the dataset does not hold, and a person's entry of it that is remembered."""
         base = self.base
         return MergedImage(
             identity=self.identity,
-            source_ref=read_entry(work)[0],
+            source_ref=read_entry(work)[0] if work is not None else self.identity,
             outcome=outcome,
             line=None,
             sent=base.sent if base else None,
@@ -568,16 +648,18 @@ class _Image:
 
     def _entry(self, entry: TheirEntry, outcome: Outcome, *, keep: bool, detail: str = "") -> MergedImage:
         source_ref, theirs = read_entry(entry.line)
+        is_told = outcome is Outcome.LEFT or (outcome is not Outcome.OTHER and self._is_work(theirs))
         return MergedImage(
             identity=self.identity,
             source_ref=source_ref,
             outcome=outcome,
             line=entry.line if keep else None,
             before=entry.line if entry.is_present else None,
+            was_held=not entry.is_present,
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs),
-            work=entry.line if outcome is not Outcome.OTHER and self._is_work(theirs) else None,
+            work=entry.line if is_told else None,
             detail=detail,
             etag=self.base.etag if self.base else "",
             size_bytes=self.base.size_bytes if self.base else 0,

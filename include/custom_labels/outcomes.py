@@ -2,7 +2,8 @@
 
 A closed ledger says whose work is where. Its column ``sent`` has the digest of what this import last sent for each
 image. Its column ``entry`` has a person's entry in rows that are kept, held, withheld or removed, whether the dataset
-still holds it or not (`remembered_work`), and of an overwritten image the entry that gave way.
+still holds it or not (`remembered_work`), and of an overwritten image the entry that gave way. Its column ``drawn_on``
+says on which content of the image the boxes of such an entry were drawn.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     :ivar key: as of `ledger_key`
     :ivar entry: the entry concerned: a person's, or one that is held
     :ivar sent: digest of what this import last sent for the image
+    :ivar drawn_on: content of the image that the boxes of `entry` were drawn on; None where that is not known
     """
 
     key: str
@@ -75,6 +77,7 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     etag: str = ""
     size_bytes: int = 0
     sent: bytes | None = None
+    drawn_on: str | None = None
 
 
 def ledger_key(identity: str, bucket: str) -> str:
@@ -100,6 +103,7 @@ def outcome_of_image(image: MergedImage, bucket: str) -> OutcomeRow | None:
         etag=image.etag,
         size_bytes=image.size_bytes,
         sent=image.sent,
+        drawn_on=image.drawn_on or None,
     )
 
 
@@ -123,6 +127,7 @@ def outcome_of_row(row: LedgerRow) -> OutcomeRow | None:
         etag=row.etag,
         size_bytes=row.size_bytes,
         sent=row.sent,
+        drawn_on=row.drawn_on,
     )
 
 
@@ -280,12 +285,13 @@ def _gone(outcome: OutcomeRow) -> Iterator[LedgerRow]:
         detail=outcome.detail,
         entry=outcome.entry.encode() if outcome.entry is not None else None,
         sent=outcome.sent,
+        drawn_on=outcome.drawn_on,
     )
 
 
 def _with_outcome(row: LedgerRow, outcome: OutcomeRow) -> LedgerRow:
     entry = outcome.entry.encode() if outcome.entry is not None else None
-    row = row._replace(sent=outcome.sent)
+    row = row._replace(sent=outcome.sent, drawn_on=outcome.drawn_on)
     if row.state not in IN_MANIFEST and outcome.outcome is Outcome.HELD:
         detail = "; ".join(filter(None, [f"in this import: {row.reason}", row.detail]))
         return row._replace(state=State.HELD, reason=Reason.HELD_UNTIL_REPLACED, detail=detail, entry=entry)

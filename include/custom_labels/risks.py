@@ -125,11 +125,11 @@ class BaseState:
     """The dataset before the run.
 
     :ivar images: registered ones of this import's origin, of which `ProposedState.removed` is a part
-    :ivar labels: of all its entries, whoever brought or labelled them
+    :ivar labels: of all its entries, whoever brought or labelled them; None where it is gone, and they with it
     """
 
     images: int
-    labels: Collection[str]
+    labels: Collection[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +272,8 @@ def _counted(count: int, one: str, many: str = "") -> str:
 
 
 def _new_labels(state: ProposedState) -> RiskFinding | None:
-    labels = state.images_per_label.keys() - set(state.base.labels) if state.base else None
+    before = state.base.labels if state.base else None
+    labels = state.images_per_label.keys() - set(before) if before is not None else None
     if not labels:
         return None
     detail = f"{_counted(len(labels), 'label is', 'labels are')} new to the dataset."
@@ -280,7 +281,8 @@ def _new_labels(state: ProposedState) -> RiskFinding | None:
 
 
 def _vanished_labels(state: ProposedState) -> RiskFinding | None:
-    labels = set(state.base.labels) - state.images_per_label.keys() if state.base else None
+    before = state.base.labels if state.base else None
+    labels = set(before) - state.images_per_label.keys() if before is not None else None
     if not labels:
         return None
     detail = f"{_counted(len(labels), 'label no longer has', 'labels no longer have')} any images."

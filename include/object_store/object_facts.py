@@ -22,6 +22,9 @@ FEW = 50
 LISTED_PER_KEY = 20
 """Objects that a listing may name for each that is wanted; then the rest is asked for one by one."""
 
+MISSING = frozenset({"OBJECT_NOT_FOUND", "BUCKET_NOT_FOUND"})
+"""Codes of objects that do not exist."""
+
 # Failures that concern one object or bucket and not the way to S3.
 _OF_OBJECT = frozenset(
     {"OBJECT_NOT_FOUND", "BUCKET_NOT_FOUND", "ACCESS_DENIED", "KEY_UNUSABLE", "OBJECT_ARCHIVED", "WRONG_REGION"}

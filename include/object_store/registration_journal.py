@@ -44,12 +44,15 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     :ivar entries: ``s3://`` address of all its entries, as they may be sent again
     :ivar count: how many
     :ivar sha256: digest of the object, in hex; empty where nobody knows it
+    :ivar is_remainder: a run has verified a dataset since; these are entries that are for other imports to bring back
+        or to remove, because their images do not exist
     """
 
     dataset_arn: str
     entries: S3Address
     count: int
     sha256: str = ""
+    is_remainder: bool = False
 
 
 Step = Literal["delete", "create_project", "create", "restore", "update", "verify", "done"]
@@ -100,7 +103,12 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_open_for(self, origin: str) -> bool:
         """Whether a run of this import has something to close, even if it finds nothing to change."""
-        return origin in self.sent or self.replacement is not None
+        return origin in self.sent or self.is_replacing
+
+    @property
+    def is_replacing(self) -> bool:
+        """Whether a dataset was deleted, and nobody has verified yet what took its place."""
+        return self.replacement is not None and not self.replacement.is_remainder
 
 
 def read_journal(session: S3Session, dataset: DatasetFolder) -> Journal:
@@ -217,13 +225,15 @@ class HeldJournal:
         """
         self.write(lease=None)
 
-    def commit(self, origin: str) -> None:
+    def commit(self, origin: str, remainder: Replacement | None = None) -> None:
         """Nothing of this import is under way any more, and nobody works on the dataset.
 
         What unfinished runs of other imports may have sent is still theirs to tell.
+
+        :param remainder: what is still named of the export
         """
         others = {name: sent for name, sent in self.journal.sent.items() if name != origin}
-        self.write(lease=None, sent=others, replacement=None, registration=None)
+        self.write(lease=None, sent=others, replacement=remainder, registration=None)
 
 
 class _LeaseLostError(DatasetConflictError):

@@ -50,12 +50,13 @@ LEDGER_SCHEMA = pa.schema(
         pa.field("entry", pa.binary()),
         pa.field("place", pa.string()),
         pa.field("sent", pa.binary(DIGEST_BYTES)),
+        pa.field("drawn_on", pa.string()),
     ]
 )
 # Dictionaries pay where values repeat; every key and ETag is another one.
 _REPEATED = ["last_modified", "state", "label", "reason", "detail"]
 # Columns of which whole pages often have one value, which is faster to count than to convert.
-_ALIKE = frozenset({"state", "label", "reason", "detail", "entry", "place", "version_id", "sent"})
+_ALIKE = frozenset({"state", "label", "reason", "detail", "entry", "place", "version_id", "sent", "drawn_on"})
 
 
 class TableWriter:
@@ -267,6 +268,7 @@ def append_ledger_page(table: TableWriter, page: LedgerPage) -> None:
         page.entries or [None] * len(page),
         objects.places or [None] * len(page),
         page.sent or [None] * len(page),
+        page.drawn_on or [None] * len(page),
     )
 
 
@@ -299,7 +301,8 @@ def ledger_of(file: BinaryIO, place: object) -> Iterator[LedgerPage]:
 
 
 def _ledger_pages(columns: Iterable[list[list[Any]]], place: object) -> Iterator[LedgerPage]:
-    for keys, sizes, etags, times, states, labels, reasons, details, widths, heights, entries, places, sent in columns:
+    for keys, sizes, etags, times, *rest in columns:
+        states, labels, reasons, details, widths, heights, entries, places, sent, drawn_on = rest
         yield LedgerPage(
             ObjectPage(keys, sizes, etags, times, places if any(places) else None),
             _members(State, states, place),
@@ -310,6 +313,7 @@ def _ledger_pages(columns: Iterable[list[list[Any]]], place: object) -> Iterator
             heights,
             entries if any(entries) else None,
             sent if any(sent) else None,
+            drawn_on if any(drawn_on) else None,
         )
 
 

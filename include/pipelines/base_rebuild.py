@@ -32,7 +32,7 @@ from botocore.exceptions import BotoCoreError
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.errors import AccessError, DatasetConflictError
 from include.custom_labels.history import identity
-from include.custom_labels.ledger import LedgerRow, State, ledger_pages, ledger_rows
+from include.custom_labels.ledger import LedgerRow, State, content_of, ledger_pages, ledger_rows
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.manifest import submission_line
 from include.custom_labels.outcomes import remembered_work
@@ -478,7 +478,8 @@ def _sent_by(bases: Iterable[RegisteredSnapshot]) -> set[tuple[str, bytes]]:
 
 
 def _aside(row: LedgerRow, entry: bytes | None) -> LedgerRow:
-    return row._replace(state=State.ASIDE, reason=Reason.WORK_KEPT_ASIDE, detail="", entry=entry)
+    drawn_on = row.drawn_on or content_of(row.etag, row.size_bytes) or None
+    return row._replace(state=State.ASIDE, reason=Reason.WORK_KEPT_ASIDE, detail="", entry=entry, drawn_on=drawn_on)
 
 
 @dataclass(slots=True, kw_only=True)

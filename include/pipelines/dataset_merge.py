@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
@@ -19,7 +19,7 @@ from include.custom_labels.history import identity
 from include.custom_labels.ledger import IN_MANIFEST, LedgerRow, State, ledger_rows
 from include.custom_labels.line_contents import Content, LineContents
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.manifest import submission_line
+from include.custom_labels.manifest import split_source_ref, submission_line
 from include.custom_labels.merge import (
     BaseImage,
     MergedImage,
@@ -46,11 +46,12 @@ from include.custom_labels.quotas import MAX_FINDING_SAMPLES
 from include.custom_labels.reasons import Reason
 from include.custom_labels.update_batches import Change
 from include.object_store.exports import read_export
+from include.object_store.object_facts import MISSING, find_objects
 from include.object_store.registered_snapshot import RegisteredSnapshot, read_registered
 from include.object_store.registration_journal import Journal
 from include.object_store.sent_digests import read_overwritten, read_sent, write_sent
 from include.object_store.snapshots import CurrentSnapshot
-from include.object_store.streams import ObjectWriter, StoredObject, read_lines, stored_of
+from include.object_store.streams import ObjectWriter, read_lines, stored_of
 from include.object_store.tables import read_ledger
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import Progress
@@ -71,6 +72,18 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[str, ...] = ()
 
 
+class StoredEntries(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries as a manifest in the run's staging folder.
+
+    :ivar uri: ``s3://`` address
+    :ivar sha256: digest of the object, in hex
+    """
+
+    uri: str
+    sha256: str
+    count: int
+
+
 class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a merge left in the run's staging folder, and its totals.
 
@@ -79,6 +92,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar sent: number of lines in `changes`
     :ivar outcomes: ``s3://`` address of the `OutcomeRow` lines, sorted by key
     :ivar digests: ``s3://`` address of what this import has sent last for each image once all of it is sent
+    :ivar left: entries of an export whose images do not exist, for the imports that brought them; None for none
     :ivar totals: images by outcome
     :ivar removals: entries that are only got rid of by replacing the dataset
     :ivar removed: images that the dataset loses by that
@@ -89,6 +103,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     :ivar work_removed: images of `removed` with a person's work, which is kept aside
     :ivar work_overwritten: images whose entry by a person gives way to the source
     :ivar work_on_new_bytes: images whose bytes were replaced under a person's work
+    :ivar gave_way: people's entries that gave way to what people said later
     :ivar entries: number of lines in `manifest`
     :ivar labelled: how many of them have a label or a box
     :ivar size_bytes: of `manifest`
@@ -103,6 +118,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     sent: int
     outcomes: str
     digests: str
+    left: StoredEntries | None
     totals: dict[str, int]
     removals: int
     removed: Sampled
@@ -113,6 +129,7 @@ class MergeResult(msgspec.Struct, frozen=True, kw_only=True):
     work_removed: Sampled
     work_overwritten: Sampled
     work_on_new_bytes: Sampled
+    gave_way: int
     entries: int
     labelled: int
     size_bytes: int
@@ -129,6 +146,7 @@ class Merge:
     :ivar entries: the dataset's, with those of an export that it lost, sorted by identity
     :ivar origin: of the import, as it was resolved
     :ivar changes: of the lines that are sent, in their order, once `carry_out` has ended
+    :ivar given_way: people's entries that give way, once `carry_out` has ended
     """
 
     run: ImportRun
@@ -138,13 +156,14 @@ class Merge:
     current: CurrentSnapshot | None
     origin: str
     changes: list[Change] = field(default_factory=list)
+    given_way: list[bytes] = field(default_factory=list)
 
     def carry_out(self) -> MergeResult:
         """Merge, and leave what comes of it in the run's staging folder."""
         run = self.run
         base = base_of(run, self.current, self.origin)
         moves = find_moves(last_places(base), our_places(run, self.built))
-        there = with_arriving_work(run, self.built, self.entries)
+        there = with_arriving_work(run, self.built, _looked_up(run, self.built, self.entries))
         streams: list[Iterable[Version]] = [
             our_images(run, self.built),
             _moved(there, moves, is_list=True),
@@ -152,8 +171,20 @@ class Merge:
             _moved(pending_digests(run, self.journal, self.origin), moves),
             *(_moved(images, moves) for images in other_imports(run, self.current, self.journal, self.origin)),
         ]
-        policy = MergePolicy(human_edits=run.request.human_edits, removals=run.request.removals)
+        policy = MergePolicy(
+            human_edits=run.request.human_edits,
+            removals=run.request.removals,
+            is_creation=not any(each.is_present for each in self.entries),
+        )
         return self._write(merge(streams, policy), _elsewhere(run, self.built), len(moves))
+
+    def entries_before(self) -> Iterator[TheirEntry]:
+        """The dataset's entries, and what gives way without being one of them, once `carry_out` has ended."""
+        yield from self.entries
+        known = {each.line for each in self.entries} if self.given_way else set()
+        for line in self.given_way:
+            if line not in known:
+                yield TheirEntry(identity=identity(read_entry(line)[0]), line=line, is_present=False)
 
     def _write(self, merged: Iterator[MergedImage], elsewhere: frozenset[str], moved: int) -> MergeResult:
         run = self.run
@@ -162,7 +193,9 @@ class Merge:
         told: list[OutcomeRow] = []
         digests: list[tuple[str, bytes]] = []
         overwritten: dict[tuple[str, bytes], list[bytes]] = {}
+        left: list[TheirEntry] = []
         self.changes.clear()
+        self.given_way.clear()
         with ExitStack() as stack:
             manifest, changes = (
                 stack.enter_context(ObjectWriter(run.s3, run.staged(name), content_type=JSON_LINES))
@@ -183,6 +216,11 @@ class Merge:
                     digests.append((image.identity, image.sent))
                     if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
                         overwritten[image.identity, image.sent] = [image.work]
+                self.given_way += image.gave_way
+                if image.outcome is Outcome.OVERWRITTEN and image.work is not None:
+                    self.given_way.append(image.work)
+                if image.outcome is Outcome.LEFT and image.work is not None:
+                    left.append(TheirEntry(identity=image.identity, line=image.work, is_present=False))
                 if row := outcome_of_image(image, self.built["bucket"]):
                     told.append(row)
             size_bytes = manifest.tell()
@@ -207,6 +245,7 @@ class Merge:
             sent=len(self.changes),
             outcomes=str(run.staged(names[2])),
             digests=str(stored.uri),
+            left=write_export(run, left, "left.manifest") if left else None,
             totals=totals,
             removals=tally.removals,
             removed=tally.removed.total(),
@@ -217,6 +256,7 @@ class Merge:
             work_removed=tally.work_removed.total(),
             work_overwritten=tally.work_overwritten.total(),
             work_on_new_bytes=tally.work_on_new_bytes.total(),
+            gave_way=tally.gave_way,
             entries=after.entries,
             labelled=after.labelled,
             size_bytes=size_bytes,
@@ -255,7 +295,7 @@ class _Tally:
         self._contents = LineContents()
         self._before: list[_Counted] = []
         self._after: list[_Counted] = []
-        self.removals = self.held = 0
+        self.removals = self.held = self.gave_way = 0
         self.removed, self.work_removed = _Sample(), _Sample()
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
         self.digest, self.overwritten_digest = hashlib.sha256(), hashlib.sha256()
@@ -283,6 +323,7 @@ class _Tally:
         if image.outcome is Outcome.OVERWRITTEN:
             self.work_overwritten.add(image.source_ref)
             self.overwritten_digest.update(image.source_ref.encode() + b"\n" + (image.work or b"") + b"\n")
+        self.gave_way += len(image.gave_way)
         if image.is_on_new_bytes:
             self.work_on_new_bytes.add(image.source_ref)
 
@@ -403,6 +444,8 @@ def base_images(base: RegisteredSnapshot | None) -> Iterator[BaseImage]:
             size_bytes=row.size_bytes,
             work=remembered_work(row),
             is_aside=aside_of_row(row) is not None,
+            was_taken=row.state in IN_MANIFEST or row.state is State.DROPPED,
+            drawn_on=row.drawn_on or "",
         )
 
 
@@ -448,32 +491,11 @@ def _may_have_brought(run: ImportRun, uri: str) -> Iterator[OtherImport]:
 def pending_digests(run: ImportRun, journal: Journal, origin: str) -> Iterator[PendingDigest]:
     """What runs of the import that did not end well may have sent."""
     if origin in journal.sent:
-        overwritten = overwritten_before(run, journal, origin)
+        # People's entries that unfinished runs of this import have overwritten, or may have, by what was sent instead.
+        overwritten = dict(read_overwritten(run.s3, S3Uri.parse(journal.sent[origin])))
         for pair in read_sent(run.s3, S3Uri.parse(journal.sent[origin])):
             name, content = pair
             yield PendingDigest(identity=name, content=content, overwrites=overwritten.get(pair, ()))
-
-
-def overwritten_before(run: ImportRun, journal: Journal, origin: str) -> dict[tuple[str, bytes], list[bytes]]:
-    """People's entries that unfinished runs of this import have overwritten, or may have, by what was sent instead."""
-    return dict(read_overwritten(run.s3, S3Uri.parse(journal.sent[origin]))) if origin in journal.sent else {}
-
-
-def before_overwriting(
-    entries: Iterable[TheirEntry], overwritten: Mapping[tuple[str, bytes], Sequence[bytes]], *, has_one_each: bool
-) -> Iterator[TheirEntry]:
-    """The entries, with those in their places that were overwritten.
-
-    :param overwritten: as of `overwritten_before`
-    :param has_one_each: leave out what else was overwritten, so that the dataset could be created of the result
-    """
-    remaining = {pair: list(lines) for pair, lines in overwritten.items()}
-    for each in entries:
-        lines = remaining.get((each.identity, read_entry(each.line)[1].content))
-        yield replace(each, line=lines.pop()) if lines else each
-    if not has_one_each:
-        for (name, _), lines in remaining.items():
-            yield from (TheirEntry(identity=name, line=line, is_present=False) for line in lines)
 
 
 def _moved(versions: Iterable[Any], moves: Mapping[str, str], *, is_list: bool = False) -> Iterable[Any]:
@@ -513,6 +535,33 @@ def with_export(run: ImportRun, entries: list[TheirEntry], journal: Journal) -> 
     return sorted([*entries, *lost], key=identity_of)
 
 
+def _looked_up(run: ImportRun, built: Mapping[str, Any], entries: list[TheirEntry]) -> list[TheirEntry]:
+    """The entries; of those that the dataset lost, and that are not of this source, whether their images exist.
+
+    Rekognition takes no update most of whose images do not.
+    """
+    lost = [each for each in entries if not each.is_present]
+    if not lost:
+        return entries
+    ours = {name for name, _, _ in our_places(run, built)}
+    keys: dict[str, set[str]] = {}
+    for each in lost:
+        place = split_source_ref(read_entry(each.line)[0])
+        if place is not None and each.identity not in ours:
+            keys.setdefault(place[0], set()).add(place[1])
+    missing = {
+        f"s3://{bucket}/{key}"
+        for bucket, wanted in keys.items()
+        for key, fact in find_objects(run.s3, bucket, wanted).items()
+        if fact in MISSING
+    }
+
+    def is_missing(entry: TheirEntry) -> bool:
+        return not entry.is_present and read_entry(entry.line)[0] in missing
+
+    return [replace(each, has_image=False) if is_missing(each) else each for each in entries]
+
+
 def with_arriving_work(run: ImportRun, built: Mapping[str, Any], entries: list[TheirEntry]) -> list[TheirEntry]:
     """The entries, and a person's work on images that come from the project's other dataset."""
     if not built.get("arriving_work"):
@@ -541,12 +590,15 @@ def read_works(run: ImportRun, uri: str) -> Iterator[tuple[str, bytes]]:
         yield name, line.encode()
 
 
-def write_export(run: ImportRun, entries: Iterable[TheirEntry]) -> StoredObject:
-    """Entries as a manifest in the run's staging folder, from which the dataset could be created again."""
-    with ObjectWriter(run.s3, run.staged("entries.manifest"), content_type=JSON_LINES) as writer:
+def write_export(run: ImportRun, entries: Iterable[TheirEntry], name: str) -> StoredEntries:
+    """Entries as a manifest of that name in the run's staging folder."""
+    count = 0
+    with ObjectWriter(run.s3, run.staged(name), content_type=JSON_LINES) as writer:
         for each in entries:
             writer.write(submission_line(each.line))
-    return stored_of(writer)
+            count += 1
+    stored = stored_of(writer)
+    return StoredEntries(uri=str(stored.uri), sha256=stored.sha256, count=count)
 
 
 def write_outcomes(run: ImportRun, rows: Iterable[OutcomeRow]) -> S3Uri:

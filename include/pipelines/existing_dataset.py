@@ -26,7 +26,7 @@ from include.custom_labels.objects import ObjectPage
 from include.custom_labels.quotas import DatasetType, regional_quotas
 from include.custom_labels.reasons import Reason
 from include.object_store.copies import DONE, CopyOutcome, CopyState, copy_images
-from include.object_store.object_facts import ObjectFacts, find_objects
+from include.object_store.object_facts import MISSING, ObjectFacts, find_objects
 from include.object_store.streams import put_bytes, put_json, read_json, read_lines
 from include.object_store.tables import PAGE_ROWS, read_ledger, write_ledger
 from include.pipelines.requests import ExistingDatasetRequest
@@ -48,7 +48,6 @@ _REASONS = {
     CopyState.TOO_LARGE: Reason.FILE_TOO_LARGE,
     CopyState.FAILED: Reason.COPY_FAILED,
 }
-_MISSING_CODES = frozenset({"OBJECT_NOT_FOUND", "BUCKET_NOT_FOUND"})
 
 log = logging.getLogger(__name__)
 
@@ -421,7 +420,7 @@ def _found(run: ImportRun, pages: Sequence[LedgerPage], bucket: str) -> Iterator
             if isinstance(fact, ObjectFacts):
                 _place(moved, at, fact.size_bytes, fact.etag, fact.last_modified)
             else:
-                missing = fact in _MISSING_CODES
+                missing = fact in MISSING
                 _quarantine(moved, at, Reason.IMAGE_NOT_FOUND if missing else Reason.UNREADABLE, fact)
         yield moved
 

@@ -91,6 +91,7 @@ def _state(
     if merged is None:
         raise ValueError("a plan that writes has merged")
     current = plan.fingerprint.current
+    is_created = plan.action in ("create", "recreate")
     return ProposedState(
         dataset_type=run.dataset_type,
         region=run.region,
@@ -101,8 +102,8 @@ def _state(
         at_fault=built["at_fault"],
         fault_samples=built["fault_samples"],
         # The dataset itself is what is compared: labels of entries that stay have not vanished.
-        base=BaseState(images=diff.images_before, labels=list(merged.labels_before))
-        if current and plan.dataset_arn
+        base=BaseState(images=diff.images_before, labels=None if is_created else list(merged.labels_before))
+        if current
         else None,
         gone_dataset=current.dataset_arn if current and not plan.dataset_arn else "",
         max_removed_percent=run.request.max_removed_percent,

@@ -10,9 +10,8 @@ from airflow.sdk import Asset, AssetAlias, get_current_context
 
 from include.custom_labels.errors import DatasetConflictError
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.merge import Outcome
 from include.custom_labels.reasons import Reason
-from include.object_store.registration_journal import HeldJournal, read_journal
+from include.object_store.registration_journal import HeldJournal, Replacement, read_journal
 from include.object_store.snapshots import (
     Base,
     CurrentSnapshot,
@@ -22,7 +21,7 @@ from include.object_store.snapshots import (
     summary_sha256,
     write_current,
 )
-from include.object_store.streams import StoredObject
+from include.object_store.streams import StoredObject, copy_object
 from include.pipelines.gates import Gate
 from include.pipelines.registration import WRITES, Plan
 from include.pipelines.registration_work import lease_lost
@@ -57,9 +56,7 @@ def publish(
     passed = msgspec.convert(gate, Gate)
     approved = approval_of(approval)
     timings = _timings()
-    loses_entries = plan.export and (
-        plan.action == "replace" or plan.has_overwritten or Outcome.OVERWRITTEN in plan.totals
-    )
+    before = plan.entries_before
     _fence(import_run, plan)
 
     def report(summary: SnapshotSummary) -> str:
@@ -89,7 +86,7 @@ def publish(
         ledger=_stored(**reconciled["ledger"]),
         images=built["lines"],
         report=report,
-        entries=_stored(plan.export, plan.export_sha256, 0) if loses_entries else None,
+        entries=_stored(before.uri, before.sha256, 0) if before else None,
         details={
             "run": {"dag_id": import_run.holder.dag_id, "run_id": import_run.holder.run_id},
             "request": import_run.request.to_json(),
@@ -110,7 +107,7 @@ def publish(
         },
     )
     current = _make_current(import_run, built, summary, plan, reconciled) if reconciled["dataset_arn"] else None
-    _release(import_run, plan.origin)
+    _release(import_run, plan)
     changed = current is not None and current.announced != current.announcement
     if changed:
         _send_event(import_run, summary, reconciled)
@@ -211,11 +208,31 @@ def acknowledge(run: ImportRun, snapshot_id: str) -> None:
         log.info("%s", error)
 
 
-def _release(run: ImportRun, origin: str) -> None:
+def _release(run: ImportRun, plan: Plan) -> None:
     """End the lease, where this run took it: nothing is under way any more."""
-    lease = read_journal(run.s3, run.dataset).lease
-    if lease and lease.holder == run.holder:
-        HeldJournal.resume(run.s3, run.dataset, run.holder).commit(origin)
+    journal = read_journal(run.s3, run.dataset)
+    if journal.lease and journal.lease.holder == run.holder:
+        remainder = _remainder(run, plan, journal.replacement)
+        HeldJournal.resume(run.s3, run.dataset, run.holder).commit(plan.origin, remainder)
+
+
+def _remainder(run: ImportRun, plan: Plan, replacement: Replacement | None) -> Replacement | None:
+    """What the journal goes on naming: entries whose images do not exist, and that are not this import's to remove."""
+    if plan.merged is None:
+        # Nothing has changed, not even that.
+        return replacement
+    left = plan.merged.left
+    if left is None or (replacement is not None and replacement.is_remainder and replacement.sha256 == left.sha256):
+        return replacement if left else None
+    uri = run.dataset.export(f"{run.slug}-left")
+    copy_object(run.s3, S3Uri.parse(left.uri), uri)
+    return Replacement(
+        dataset_arn=replacement.dataset_arn if replacement else plan.dataset_arn,
+        entries=str(uri),
+        count=left.count,
+        sha256=left.sha256,
+        is_remainder=True,
+    )
 
 
 def _send_event(run: ImportRun, summary: SnapshotSummary, reconciled: dict[str, Any]) -> None:

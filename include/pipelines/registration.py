@@ -27,10 +27,9 @@ from include.pipelines.dataset_merge import (
     Merge,
     MergeResult,
     Sampled,
+    StoredEntries,
     base_of,
-    before_overwriting,
     ledger_outcomes,
-    overwritten_before,
     read_dataset,
     with_export,
     write_export,
@@ -80,9 +79,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     :ivar changes: ``s3://`` address of the lines to send to a dataset that exists
     :ivar batch_ends: in bytes of `changes`, where each batch ends
     :ivar sent: number of lines that are sent either way
-    :ivar export: ``s3://`` address of the dataset's entries before
-    :ivar exported: their number
-    :ivar has_overwritten: whether the export has entries, too, that unfinished runs of this import have overwritten
+    :ivar export: the dataset's entries before, where it is replaced
+    :ivar entries_before: the same and people's entries that give way, where something is removed or gives way
     :ivar outcomes: ``s3://`` address of what the ledger has to say beyond the source, empty where there is nothing
     :ivar digests: ``s3://`` address of what this import has sent last for each image afterwards; empty where that is
         as the base says
@@ -98,10 +96,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     changes: str = ""
     batch_ends: tuple[int, ...] = ()
     sent: int = 0
-    export: str = ""
-    export_sha256: str = ""
-    exported: int = 0
-    has_overwritten: bool = False
+    export: StoredEntries | None = None
+    entries_before: StoredEntries | None = None
     outcomes: str = ""
     digests: str = ""
     merged: MergeResult | None = None
@@ -275,53 +271,52 @@ class _Planning:
         """The dataset is not there, or failed to be created: then it has no entries, and occupies the place."""
         if failed is not None:
             log.warning("The dataset that failed to be created is replaced: %s", failed.get("StatusMessage"))
-        merged, _ = self._merge([])
+        merge = self._merge([])
         arn = failed["DatasetArn"] if failed else ""
         plan = self._planned(
             "recreate" if failed else "create",
-            merged,
+            merge.carry_out(),
             Fingerprint(dataset_arn=arn, current=self._current, journal=without_run(self._journal)),
         )
         self._check_replacement(plan)
-        return plan
+        return self._with_entries_before(plan, merge)
 
     def _update(self, arn: str) -> Plan:
         description = self._run.rekognition.describe_dataset(arn)
         if self._is_untouched(arn, description):
             return self._unchanged(arn, description)
         entries, description = read_consistently(self._run, arn)
-        entries = with_export(self._run, entries, self._journal)
-        merged, changes = self._merge(entries)
+        merge = self._merge(entries)
+        merged = merge.carry_out()
         if merged.removals:
             plan = self._planned("replace", merged, self._fingerprint(arn, description))
         else:
             plan = self._batched(
                 self._planned("update" if merged.sent else "unchanged", merged, self._fingerprint(arn, description)),
-                changes,
+                merge.changes,
             )
         if plan.action == "replace":
             self._check_replacement(plan)
-        overwritten = overwritten_before(self._run, self._journal, self._begun.origin)
-        has_one_each = plan.action == "replace"
-        export = write_export(self._run, before_overwriting(entries, overwritten, has_one_each=has_one_each))
-        return msgspec.structs.replace(
-            plan,
-            export=str(export.uri),
-            export_sha256=export.sha256,
-            exported=len(entries),
-            has_overwritten=bool(overwritten),
-        )
+        return self._with_entries_before(plan, merge)
 
-    def _merge(self, entries: list[TheirEntry]) -> tuple[MergeResult, list[Change]]:
-        merge = Merge(
+    def _with_entries_before(self, plan: Plan, merge: Merge) -> Plan:
+        """The plan with what the dataset is restored from if it cannot be replaced, and what its snapshot keeps."""
+        if plan.action == "replace":
+            plan = msgspec.structs.replace(plan, export=write_export(self._run, merge.entries, "export.manifest"))
+        before = plan.export
+        if merge.given_way or (before is None and plan.removed.count and merge.entries):
+            before = write_export(self._run, merge.entries_before(), "entries.manifest")
+        return msgspec.structs.replace(plan, entries_before=before)
+
+    def _merge(self, entries: list[TheirEntry]) -> Merge:
+        return Merge(
             run=self._run,
             built=self._built,
-            entries=entries if entries else with_export(self._run, [], self._journal),
+            entries=with_export(self._run, entries, self._journal),
             journal=self._journal,
             current=self._current,
             origin=self._begun.origin,
         )
-        return merge.carry_out(), merge.changes
 
     def _fingerprint(self, arn: str, description: Mapping[str, Any]) -> Fingerprint:
         return Fingerprint(

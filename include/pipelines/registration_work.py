@@ -208,14 +208,14 @@ class RegistrationWork:
         if self._plan.action not in WRITES:
             return
         replacement = journal.replacement
-        if self._plan.export and self._plan.action == "replace":
+        if self._plan.export is not None:
             export = run.dataset.export(run.slug)
-            copy_object(run.s3, S3Uri.parse(self._plan.export), export)
+            copy_object(run.s3, S3Uri.parse(self._plan.export.uri), export)
             replacement = Replacement(
                 dataset_arn=self._plan.dataset_arn,
                 entries=str(export),
-                count=self._plan.exported,
-                sha256=self._plan.export_sha256,
+                count=self._plan.export.count,
+                sha256=self._plan.export.sha256,
             )
         plan = run.staged("plan.json")
         put_json(run.s3, plan, self._plan)
@@ -237,7 +237,7 @@ class RegistrationWork:
         :raises DatasetConflictError: DATASET_VANISHED, REMOVALS_CHANGED, or OVERWRITES_CHANGED
         """
         planned = self._plan
-        is_deleted = planned.dataset_arn and not fresh.dataset_arn and self._journal.journal.replacement is None
+        is_deleted = planned.dataset_arn and not fresh.dataset_arn and not self._journal.journal.is_replacing
         if is_deleted and Risk.REGISTERED_DATASET_GONE not in self._run.request.accept_risks:
             raise self._vanished(planned.dataset_arn)
         if fresh.removals and fresh.removed_digest != planned.removed_digest:
@@ -431,7 +431,7 @@ class RegistrationWork:
             "Look at who did so, then run again: the next run merges that dataset with the source"
             + (
                 f", and with the entries of the dataset before, which {self._run.dataset.registration} names."
-                if self._journal.journal.replacement
+                if self._journal.journal.is_replacing
                 else "."
             ),
             dataset_arn=arn,
@@ -484,6 +484,9 @@ class RegistrationWork:
     def _restoration(self, replacement: Replacement) -> str | None:
         """The entries of an export but for those of images that are gone; None where none is left."""
         gone = {row.key for row in read_outcomes(self._run, self._plan.outcomes) if row.outcome is Outcome.REMOVED}
+        if self._plan.merged and self._plan.merged.left:
+            lines = read_lines(self._run.s3, S3Uri.parse(self._plan.merged.left.uri))
+            gone |= {identity(read_entry(line)[0]).split("/", 3)[3] for line in lines}
         uri, kept = self._run.staged("restore.manifest"), 0
         with ObjectWriter(self._run.s3, uri, content_type=JSON_LINES) as writer:
             for line in read_export(self._run.s3, self._run.dataset, replacement):

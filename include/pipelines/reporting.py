@@ -137,6 +137,7 @@ def departures_of(plan: Plan) -> Departures | None:
         removed=merged.removed.count,
         moved=merged.moved,
         kept_aside=merged.totals.get(Outcome.ASIDE, 0),
+        gave_way=merged.gave_way,
     )
 
 

@@ -168,6 +168,11 @@ def _departures(report: SnapshotReport) -> str:
         sentences.append(
             f"Images that earlier runs removed, and people's work on which the ledger keeps: {report.kept_aside:,}."
         )
+    if report.gave_way:
+        sentences.append(
+            "People's earlier entries that give way to later ones of theirs; the snapshot's `entries.manifest` keeps "
+            f"them: {report.gave_way:,}."
+        )
     return " ".join(sentences)
 
 

@@ -91,11 +91,13 @@ class Departures(msgspec.Struct, frozen=True, kw_only=True):
     :ivar removed: images that leave the dataset by this run
     :ivar moved: images that were found elsewhere, and keep their labels and boxes
     :ivar kept_aside: images that were removed by earlier runs, and people's work on which the ledger keeps
+    :ivar gave_way: people's earlier entries that gave way to later ones of theirs, and are in `entries.manifest`
     """
 
     removed: int = 0
     moved: int = 0
     kept_aside: int = 0
+    gave_way: int = 0
 
 
 class SampleImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,6 +213,11 @@ class SnapshotReport(msgspec.Struct, frozen=True, kw_only=True):
     def kept_aside(self) -> int:
         """Images that earlier runs removed, and people's work on which the ledger keeps."""
         return self.departures.kept_aside if self.departures else 0
+
+    @property
+    def gave_way(self) -> int:
+        """People's earlier entries that gave way to later ones of theirs."""
+        return self.departures.gave_way if self.departures else 0
 
     def _count(self, states: frozenset[State]) -> int:
         return sum(row.count for row in self.reasons if row.state in states)

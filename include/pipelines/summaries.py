@@ -119,7 +119,7 @@ def render(summary: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> 
 
 
 def _departures(departures: Mapping[str, int] | None) -> list[tuple[str, str]]:
-    """The images that are not where they were, of an `include.pipelines.snapshot_report.Departures` as JSON."""
+    """What is not where it was, of an `include.pipelines.snapshot_report.Departures` as JSON."""
     if departures is None:
         return []
     said = (
@@ -127,7 +127,10 @@ def _departures(departures: Mapping[str, int] | None) -> list[tuple[str, str]]:
         ("moved", "moved"),
         ("kept_aside", "removed earlier, with people's work kept aside"),
     )
-    return [("gone", ", ".join(f"{departures[name]:,} {words}" for name, words in said))]
+    lines = [("gone", ", ".join(f"{departures[name]:,} {words}" for name, words in said))]
+    if gave_way := departures.get("gave_way"):
+        lines.append(("gave way", f"{gave_way:,} earlier entries of people to later ones: see entries.manifest"))
+    return lines
 
 
 def _sample(sample: Mapping[str, str]) -> str:

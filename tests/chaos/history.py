@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -419,11 +419,15 @@ class History:
         if running.is_green and running.ended is not None and may_change and not is_deleted:
             if source.is_refused:
                 raise BrokenPromiseError("a run without usable images fails", f"{running.run_id} is green")
+            left = self._left(running, view)
+            expected = _or_none(expected, left)
             promises.dataset_equals_the_model(self.truth, expected, actual)
             if view.current["dataset_updated_at"] == view.updated_at:
                 promises.counts_are_the_datasets(view)
             is_new = view.arn != running.arn_before
-            overwritten = self.truth.settle(asked, source, expected, actual, is_new=is_new, edits=running.edits_before)
+            overwritten = self.truth.settle(
+                asked, source, expected, actual, is_new=is_new, edits=running.edits_before, left=left
+            )
             promises.what_is_overwritten_is_kept(view, running.ended["snapshot_id"], overwritten)
             self._check_announced(actual, view.entries, is_alone=running.meanwhile is None)
             for other in self.under_way:
@@ -439,6 +443,18 @@ class History:
         self.check(view)
         if running.ended is not None and running.ended["state"] != "killed" and not is_cleared:
             self.past.append(Past(asked, source, running.command, running.is_green))
+
+    def _left(self, running: Running, view: View) -> dict[str, Said]:
+        """What a green run has left in the export for the import that brought it: entries whose images are gone.
+
+        A run that finds nothing changed does not look whether the images have come back.
+        """
+        is_unchanged = running.ended is not None and running.ended["action"] == "unchanged"
+        return {
+            key: said
+            for key, said in view.export.items()
+            if key not in view.entries and (is_unchanged or key not in self.bucket)
+        }
 
     def check(self, view: View) -> None:
         """Hold the promises that do not depend on what has just happened."""
@@ -568,6 +584,12 @@ def _and_as_it_is(expected: Expectation, said: Mapping[str, Said]) -> Expectatio
     :param said: what these entries said after the edit, and before the save, by key
     """
     accepted = {key: expected.accepted.get(key, frozenset()) | {each} for key, each in said.items()}
+    return replace(expected, accepted={**expected.accepted, **accepted})
+
+
+def _or_none(expected: Expectation, keys: Iterable[str]) -> Expectation:
+    """The same, where the dataset may be without these entries."""
+    accepted = {key: expected.accepted.get(key, frozenset()) | {None} for key in keys}
     return replace(expected, accepted={**expected.accepted, **accepted})
 
 

@@ -349,21 +349,25 @@ class Truth:
         *,
         is_new: bool,
         edits: int | None = None,
+        left: Collection[str] = (),
     ) -> dict[str, Said]:
         """Take over what a green run has left, once it was found to be accepted.
 
         :param is_new: whether the dataset was created by the run, so that every line was sent
         :param edits: number of people's edits when the run began; it need not have seen later ones
+        :param left: keys of entries that are still for another import to bring back, or to remove
         :returns: people's work that gave way to `human_edits: overwrite`
         """
         if not asked.register:
             return {}
-        self.lost = frozenset()
+        self.lost = frozenset(left)
         self.deleted.clear()
         before, brought = self.work, self.brought(asked.origin)
         overwritten: dict[str, Said] = {}
         for key in {*self.entries, *expected.accepted}:
             entry, said, ours = self.entries.get(key), actual.get(key), source.says(key)
+            if key in left:
+                continue
             if said is None:
                 if entry is not None and self._whose(asked.origin, key) == PERSON:
                     self.aside[key] = entry.said

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.history import identity
+from include.custom_labels.ledger import content_of
 from include.custom_labels.merge import (
     BaseImage,
     MergedImage,
@@ -102,7 +103,7 @@ def based(sent: bytes | None, etag: str = "e", **more: Any) -> BaseImage:
 
 def aside(work: bytes, etag: str = "e", **more: Any) -> BaseImage:
     """A base that keeps a person's entry aside."""
-    return based(None, etag, work=work, is_aside=True, **more)
+    return based(None, etag, work=work, is_aside=True, was_taken=False, **more)
 
 
 def pending(data: bytes) -> PendingDigest:
@@ -257,10 +258,34 @@ def test_an_entry_that_a_replacement_lost_comes_back() -> None:
     lost = their(line("dot"), is_present=False)
     for merged in (*one(our(line("echo")), lost, based(line("echo"))), *one(lost), *one(our(None), lost)):
         assert (merged.line, merged.before, merged.is_sent, merged.is_removal) == (line("dot"), None, True, False)
+    # Without its image, nothing can be sent, and another import has to tell what became of it.
+    for base in (None, based(line("dot"))):
+        (left,) = one(replace(lost, has_image=False), base, OTHERS)
+        assert (left.outcome, left.line, left.work, left.is_sent) == (Outcome.LEFT, None, line("dot"), False)
+        assert outcome_of_image(left) is None
     # One that is gone at its source stays away, and its work is kept.
     for removals in ("replace", "hold"):
         (gone,) = one(lost, based(line("echo")), removals=removals)
         assert (gone.outcome, gone.line, gone.work, gone.is_removal) == (Outcome.REMOVED, None, line("dot"), False)
+        assert gone.is_loss
+
+
+def test_what_a_dataset_lost_that_is_created_anew_is_removed_once() -> None:
+    for base, work in ((based(line("echo")), None), (based(line("echo"), work=boxed()), boxed())):
+        (gone,) = one(base, is_creation=True)
+        assert (gone.outcome, gone.work, gone.is_loss, gone.is_removal) == (Outcome.REMOVED, work, True, False)
+        assert one(base, OTHERS, is_creation=True) == one(base, OTHERS)
+    # Of what was removed before, only the work is remembered.
+    (gone,) = one(aside(boxed()), is_creation=True)
+    assert (gone.outcome, gone.is_loss) == (Outcome.ASIDE, False)
+    assert one(based(line("echo"), was_taken=False), is_creation=True) == []
+    # Boxes that do not fit the image's new bytes leave the dataset as well.
+    changed = our(line("echo"), etag="new", width=320, height=240)
+    for versions in ((their(boxed(), is_present=False), based(line("echo"))), (based(None, work=boxed()),)):
+        (misfit,) = one(changed, *versions, is_creation=True)
+        assert (misfit.outcome, misfit.is_loss) == (Outcome.MISFIT, True)
+    (again,) = one(changed, aside(boxed(), "new"), is_creation=True)
+    assert (again.outcome, again.is_loss) == (Outcome.MISFIT, False)
 
 
 def test_boxes_that_do_not_fit_new_bytes_are_kept_aside_until_they_fit() -> None:
@@ -289,12 +314,75 @@ def test_boxes_that_fit_stay(etag: str) -> None:
     assert (merged.outcome, merged.is_on_new_bytes) == (Outcome.KEPT, etag == "new")
 
 
+@pytest.mark.parametrize(
+    ("base", "is_told"),
+    [
+        # Overwritten since they were drawn, and since the import saw the image last.
+        (based(line("echo")), True),
+        (based(None, work=boxed(), drawn_on="older 9"), True),
+        # Put back, after the image could not be read, or after others were there that the boxes fit or do not fit.
+        (aside(boxed(), "damaged", drawn_on="new 9"), False),
+        (based(None, "other", work=boxed(), drawn_on="new 9"), False),
+        # It is the second time that they are there, and somebody was asked at the first one.
+        (based(None, "new", work=boxed(), drawn_on="e 9"), False),
+        # What was newer than the run, damaged or misfit was not taken, and nobody was asked.
+        (based(None, "new", work=boxed(), drawn_on="e 9", was_taken=False), True),
+        # Drawn again meanwhile.
+        (based(None, "new", work=boxed(width=320), drawn_on="e 9"), False),
+        (based(line("echo"), "damaged", was_taken=False), False),
+        # Of an earlier release's ledger.
+        (based(None, work=boxed()), True),
+        (aside(boxed()), False),
+        (None, False),
+    ],
+)
+def test_it_is_told_once_that_boxes_are_on_other_bytes_than_they_were_drawn_on(
+    base: BaseImage | None, is_told: bool
+) -> None:
+    (kept,) = one(our(line("echo"), etag="new"), their(boxed()), base)
+    assert (kept.outcome, kept.is_on_new_bytes) == (Outcome.KEPT, is_told)
+
+
+@pytest.mark.parametrize("image", [our(None, etag="new"), our(line("echo"), etag="new", width=320, height=240), None])
+def test_what_boxes_were_drawn_on_is_remembered_while_the_image_is_not_there(image: OurImage | None) -> None:
+    (first,) = one(image, their(boxed()), based(line("echo")))
+    assert (first.work, first.drawn_on) == (boxed(), "e 9")
+    (later,) = one(image, aside(boxed(), "new", drawn_on=first.drawn_on))
+    assert (later.work, later.drawn_on) == (boxed(), "e 9")
+
+
 def test_work_on_a_removed_image_comes_back_with_it() -> None:
     base = aside(line("dot"))
     (gone,) = one(base)
     assert (gone.outcome, gone.work, gone.is_removal) == (Outcome.ASIDE, line("dot"), False)
     (back,) = one(our(line("echo")), base)
     assert (back.outcome, back.line, back.is_sent) == (Outcome.KEPT, line("dot"), True)
+
+
+def test_of_what_people_say_the_latest_counts() -> None:
+    kept = one(our(line("echo")), their(line("dot")), aside(boxed()))
+    damaged = one(our(None), their(line("dot")), aside(boxed()))
+    removed = one(their(line("dot")), replace(aside(boxed()), sent=digest(line("echo"))))
+    for (image,), line_after in ((kept, line("dot")), (damaged, line("dot")), (removed, None)):
+        assert (image.line, image.work, image.gave_way) == (line_after, line("dot"), [boxed()])
+        assert image.detail.endswith("earlier, it had 1 box: see entries.manifest")
+    # Of what was not kept aside, a person has seen what became of it.
+    (image,) = one(our(line("echo")), their(line("dot")), based(None, work=boxed()))
+    assert (image.outcome, image.gave_way) == (Outcome.KEPT, ())
+
+
+def test_what_another_import_says_is_no_later_word_of_a_person() -> None:
+    others = OtherImport(identity=IDENTITY, sent=digest(line("dot")))
+    (damaged,) = one(our(None), their(line("dot")), aside(boxed()), others)
+    assert (damaged.outcome, damaged.line, damaged.work, damaged.detail) == (
+        Outcome.WITHHELD,
+        line("dot"),
+        boxed(),
+        "",
+    )
+    other, kept = one(their(line("dot")), aside(boxed()), others)
+    assert (other.outcome, other.line) == (Outcome.OTHER, line("dot"))
+    assert (kept.outcome, kept.line, kept.work, kept.gave_way) == (Outcome.ASIDE, None, boxed(), [])
 
 
 def test_a_kept_entry_comes_back_into_a_dataset_that_has_vanished() -> None:
@@ -424,6 +512,7 @@ class World:
 def worlds(draw: st.DrawFn) -> World:
     keys = st.sampled_from(KEYS)
     lost = draw(st.sets(keys))
+    imageless = lost & draw(st.sets(keys))
     ours = draw(
         st.dictionaries(
             st.sampled_from(KEYS[:3]),
@@ -434,7 +523,14 @@ def worlds(draw: st.DrawFn) -> World:
     base = draw(
         st.dictionaries(
             keys,
-            st.tuples(st.none() | CONTENTS, ETAGS, st.booleans(), st.none() | CONTENTS, st.booleans()),
+            st.tuples(
+                st.none() | CONTENTS,
+                ETAGS,
+                st.booleans(),
+                st.none() | CONTENTS,
+                st.booleans(),
+                st.just("") | ETAGS,
+            ),
         )
     )
     pending = draw(st.sets(st.tuples(keys, CONTENTS)))
@@ -452,7 +548,12 @@ def worlds(draw: st.DrawFn) -> World:
             for key, (content, etag, is_carried) in sorted(ours.items())
         ],
         theirs=[
-            TheirEntry(identity=named(key), line=written(content, f"{place}{key}"), is_present=key not in lost)
+            TheirEntry(
+                identity=named(key),
+                line=written(content, f"{place}{key}"),
+                is_present=key not in lost,
+                has_image=key not in imageless,
+            )
             for (key, place), content in sorted(theirs.items())
         ],
         base=[
@@ -464,8 +565,10 @@ def worlds(draw: st.DrawFn) -> World:
                 size_bytes=9,
                 work=None if work is None else written(work, key),
                 is_aside=work is not None and is_aside,
+                was_taken=was_at_source and not is_aside,
+                drawn_on="" if work is None else content_of(drawn_on, 9),
             )
-            for key, (sent, etag, was_at_source, work, is_aside) in sorted(base.items())
+            for key, (sent, etag, was_at_source, work, is_aside, drawn_on) in sorted(base.items())
             # Of other images, a base knows nothing.
             if was_at_source or sent is not None or work is not None
         ],
@@ -481,6 +584,7 @@ POLICIES = st.builds(
     MergePolicy,
     human_edits=st.sampled_from(["keep", "overwrite"]),
     removals=st.sampled_from(["replace", "hold"]),
+    is_creation=st.booleans(),
 )
 
 
@@ -528,7 +632,7 @@ def check_that_work_is_kept(world: World, merged: list[MergedImage], policy: Mer
             line is not None and digest(line) == content
             for each in merged
             if name in (each.identity, moves.get(place := identity(each.source_ref), place))
-            for line in (each.line, each.work)
+            for line in (each.line, each.work, *each.gave_way)
         )
 
     said = {each.identity: digest(each.line) for each in world.ours if each.line is not None}
@@ -540,9 +644,10 @@ def check_that_work_is_kept(world: World, merged: list[MergedImage], policy: Mer
     present = {moves.get(each.identity, each.identity) for each in world.theirs}
     for base in world.base:
         name = moves.get(base.identity, base.identity)
-        # What a person has said of the image since is newer.
-        if base.work is not None and world.is_work(base.identity, base.work) and name not in present:
-            assert is_there(digest(base.work), identity(name))
+        # What a person has said since of an entry that the dataset had is newer.
+        is_known = base.is_aside or name not in present
+        if base.work is not None and world.is_work(base.identity, base.work) and is_known:
+            assert said.get(name) == digest(base.work) or is_there(digest(base.work), identity(name))
 
 
 def is_kept(said: MergedImage | None) -> bool:
@@ -574,16 +679,26 @@ def check_that_a_second_merge_changes_nothing(world: World, merged: list[MergedI
                 work=work,
                 # As `aside_of_row` says: the row's state is not that of an image in the dataset.
                 is_aside=work is not None and not is_kept(said),
+                was_taken=is_there and (said is None or said.outcome is not Outcome.MISFIT),
+                drawn_on=said.drawn_on if said else "",
             )
         )
     after = World(
         ours=world.ours,
         theirs=sorted(
-            (
-                TheirEntry(identity=identity(each.source_ref), line=each.line)
-                for each in merged
-                if each.line is not None
-            ),
+            [
+                *(
+                    TheirEntry(identity=identity(each.source_ref), line=each.line)
+                    for each in merged
+                    if each.line is not None
+                ),
+                # What is left in the export.
+                *(
+                    TheirEntry(identity=identity(each.source_ref), line=each.work, is_present=False, has_image=False)
+                    for each in merged
+                    if each.outcome is Outcome.LEFT and each.work is not None
+                ),
+            ],
             key=identity_of,
         ),
         base=registered,
@@ -591,7 +706,7 @@ def check_that_a_second_merge_changes_nothing(world: World, merged: list[MergedI
         others=world.others,
     )
     second = after.merge(policy)
-    assert not [each for each in second if each.is_sent or each.is_removal]
+    assert not [each for each in second if each.is_sent or each.is_removal or each.is_on_new_bytes]
     lines = {each.source_ref: each.line for each in merged if each.line is not None}
     assert {each.source_ref: each.line for each in second if each.line is not None} == lines
     check_that_every_entry_and_image_has_one_fate(after, second)

@@ -160,6 +160,12 @@ def test_labels_of_entries_that_stay_have_not_vanished() -> None:
     assert new.detail == "2 labels are new to the dataset."
 
 
+def test_a_dataset_that_is_created_anew_has_lost_images_and_has_no_new_labels() -> None:
+    base = BaseState(images=200, labels=None)
+    assert risks(QUIET, base=base, images_per_label=labelled("echo", "dot")) == []
+    assert risks(QUIET, base=base, removed=21) == [Risk.REMOVED_SHARE]
+
+
 def test_images_at_fault_are_named() -> None:
     faults = finding(QUIET, Risk.FAULTS_NEAR_LIMIT, at_fault=31, fault_samples=["echo/broken.png"])
     assert (faults.count, faults.samples) == (31, ("echo/broken.png",))

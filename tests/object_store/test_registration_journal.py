@@ -67,6 +67,11 @@ def test_the_life_of_a_registration(session: S3Session, dataset: DatasetFolder) 
     assert read_journal(session, dataset) == Journal(sent=SENT)
     assert read_journal(session, dataset).is_open_for(FOLDER)
     assert not read_journal(session, dataset).is_open_for("s3://example-images/another/")
+    remainder = Replacement(dataset_arn="arn", entries="s3://example-workspace/r.manifest", count=1, is_remainder=True)
+    take(session, dataset, TWO).commit(FOLDER, remainder)
+    # What is for other imports to bring back leaves nothing for this one to close.
+    assert read_journal(session, dataset) == Journal(replacement=remainder)
+    assert not read_journal(session, dataset).is_open_for(FOLDER)
     take(session, dataset, TWO).commit(FOLDER)
     assert read_journal(session, dataset) == Journal()
 

@@ -97,7 +97,7 @@ def test_ledgers_say_where_bytes_are_and_those_of_before_are_read(serve: Serve) 
     write_ledger(session, URI, [moved])
     assert list(read_ledger(session, URI)) == [moved]
 
-    later = ("place", "sent")
+    later = ("place", "sent", "drawn_on")
     before = pa.schema([each for each in LEDGER_SCHEMA if each.name not in later])
     with TableWriter(session, URI, before) as table:
         table.append(*(column for name, column in columns_of(ledger).items() if name not in later))
@@ -107,7 +107,7 @@ def test_ledgers_say_where_bytes_are_and_those_of_before_are_read(serve: Serve) 
 def test_closed_ledgers_say_what_was_sent_and_whose_work_is_where(serve: Serve) -> None:
     session = session_of(serve([]))
     ledger = FolderLabelling("p/").open_ledger(page("p/b/a.png", "p/b/c.png"))
-    closed = replace(ledger, entries=[None, b"{}"], sent=[b"0123456789abcdef", None])
+    closed = replace(ledger, entries=[None, b"{}"], sent=[b"0123456789abcdef", None], drawn_on=[None, "e 9"])
     write_ledger(session, URI, [closed])
     assert list(read_ledger(session, URI)) == [closed]
 

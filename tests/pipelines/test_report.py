@@ -185,3 +185,5 @@ def test_what_left_its_place_is_told_apart() -> None:
     assert "kept aside" not in text
     text = " ".join(Page(render_report(snapshot_report(difference=None, departures={"kept_aside": 7}))).text.split())
     assert "removed0 moved0 work kept aside earlier7" in text
+    text = " ".join(Page(render_report(snapshot_report(departures={"gave_way": 7}))).text.split())
+    assert "removed0 moved0 earlier work that gave way7" in text

@@ -77,6 +77,8 @@ def test_what_the_merge_says_of_images_that_are_gone_counts() -> None:
     assert "Moved images keep their labels and boxes, and are not among the others: 4." in body
     assert "Images that earlier runs removed, and people's work on which the ledger keeps: 7." in body
     assert "ledger keeps" not in approval_body(snapshot_report())
+    body = approval_body(snapshot_report(departures={"gave_way": 7}))
+    assert "give way to later ones of theirs; the snapshot's `entries.manifest` keeps them: 7." in body
 
 
 def test_removed_images_come_before_others() -> None:

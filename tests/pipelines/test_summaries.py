@@ -46,6 +46,13 @@ def test_the_same_is_not_said_twice() -> None:
         assert "gone" not in text
 
 
+def test_earlier_work_that_gave_way_is_counted() -> None:
+    departures = {"removed": 0, "moved": 0, "kept_aside": 0, "gave_way": 1_120}
+    text = render(SUMMARY | {"departures": departures}, [])
+    assert "gave way  1,120 earlier entries of people to later ones: see entries.manifest" in text
+    assert "gave way" not in render(SUMMARY | {"departures": departures | {"gave_way": 0}}, [])
+
+
 def test_removed_now_and_earlier_are_told_apart() -> None:
     text = render(SUMMARY | {"departures": {"removed": 1_120, "moved": 4, "kept_aside": 7}}, [])
     assert "1,120 removed, 4 moved, 7 removed earlier, with people's work kept aside" in text

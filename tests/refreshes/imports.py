@@ -28,6 +28,7 @@ from include.custom_labels.risks import Risk
 from include.custom_labels.split_report import SplitReport
 from include.object_store.registration_journal import Journal, Registration, read_journal
 from include.object_store.snapshots import CurrentSnapshot, read_current
+from include.object_store.streams import read_bytes
 from include.object_store.tables import read_ledger
 from include.pipelines import existing_dataset, ground_truth, local_computer, registration_work, s3_folder
 from include.pipelines.distribution import DistributeEntriesOperator
@@ -338,6 +339,13 @@ class Import:
     def current(self) -> CurrentSnapshot | None:
         found = read_current(self.run.s3, self.run.dataset)
         return found[0] if found else None
+
+    @property
+    def entries_before(self) -> bytes:
+        """``entries.manifest`` of the snapshot; empty where it has none."""
+        uri = self.run.dataset.snapshot(self.published["snapshot_id"]).entries
+        found = read_bytes(self.run.s3, uri)
+        return found[0] if found else b""
 
     def summary(self) -> dict[str, Any]:
         """``summary.json`` of the snapshot."""

@@ -22,8 +22,7 @@ def overwritten(done: Import, people: People) -> None:
     """Ledger and snapshot have the entry that gave way."""
     row = done.rows[IMAGE]
     assert (row.reason, labels_of(json.loads(row.entry or b"{}"))) == ("OVERWRITTEN_DATASET_ENTRY", {"dot"})
-    before = people.place.read(done.published["summary_uri"].replace("summary.json", "entries.manifest"))
-    said = {entry["source-ref"]: labels_of(entry) for entry in map(json.loads, before.splitlines())}
+    said = {entry["source-ref"]: labels_of(entry) for entry in map(json.loads, done.entries_before.splitlines())}
     assert said[people.ref("echo/0.png")] == {"dot"}
     assert people.said()["echo/0.png"] == {"echo"}
 
@@ -87,13 +86,10 @@ def box_overwritten(registered: Imports, people: People) -> None:
     assert people.boxes("echo/0.png") == []
 
 
-def told_of(done: Import, people: People) -> bytes:
+def told_of(done: Import) -> bytes:
     """All entries that ledger and snapshot have."""
     assert done.journal == Journal()
-    folder = done.published["summary_uri"].removesuffix("summary.json")
-    key = f"{folder}entries.manifest".split("/", 3)[3]
-    before = people.place.read(f"{folder}entries.manifest") if key in people.place.workspace_keys() else b""
-    return before + b"".join(row.entry for row in done.rows.values() if row.entry)
+    return done.entries_before + b"".join(row.entry for row in done.rows.values() if row.entry)
 
 
 def damage(people: People) -> None:
@@ -121,7 +117,7 @@ def test_what_a_dead_run_has_overwritten_is_told_of_whatever_becomes_of_the_imag
 ) -> None:
     box_overwritten(registered, people)
     act(people)
-    assert b'"left":7' in told_of(registered.run(removals=removals), people)
+    assert b'"left":7' in told_of(registered.run(removals=removals))
 
 
 def test_what_one_run_overwrites_twice_is_told_of_twice(registered: Imports, people: People) -> None:
@@ -129,7 +125,7 @@ def test_what_one_run_overwrites_twice_is_told_of_twice(registered: Imports, peo
     run = registered.begin(human_edits="overwrite", accept_risks=["WORK_OVERWRITTEN"]).plan_it()
     run.register_and_die(people.place)
     people.draw("echo/0.png", "echo", left=9)
-    told = told_of(run.finish(), people)
+    told = told_of(run.finish())
     assert b'"left":7' in told
     assert b'"left":9' in told
 
@@ -140,6 +136,6 @@ def test_what_two_dead_runs_have_overwritten_is_told_of_by_the_third(registered:
     run = registered.begin(human_edits="overwrite").plan_it()
     run.register_and_die(people.place)
     run.end("failed")
-    told = told_of(registered.run(), people)
+    told = told_of(registered.run())
     assert b'"left":7' in told
     assert b'"left":9' in told

@@ -126,12 +126,40 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "does not hold any more comes back with the image": (
         f"{MERGE}::test_work_on_a_removed_image_comes_back_with_it",
         "refreshes/test_work_kept_aside.py::test_a_box_on_a_held_image_is_still_there_when_the_image_comes_back",
+        "refreshes/test_work_kept_aside.py::"
+        "test_work_kept_aside_outlives_what_another_import_says_of_an_image_that_this_one_does_not_take",
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
+    ),
+    "If somebody works on such an image again": (
+        f"{MERGE}::test_nothing_is_lost_and_a_second_merge_changes_nothing",
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since",
+    ),
+    "The earlier one has given way": (
+        f"{MERGE}::test_of_what_people_say_the_latest_counts",
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since",
+        "refreshes/test_work_kept_aside.py::"
+        "test_boxes_that_do_not_fit_give_way_to_a_label_that_a_person_puts_on_the_new_picture",
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_while_the_image_cannot_be_read",
+        "pipelines/test_summaries.py::test_earlier_work_that_gave_way_is_counted",
+    ),
+    "a run of another import brings back what the dataset lost": (
+        f"{MERGE}::test_an_entry_that_a_replacement_lost_comes_back",
+        "refreshes/test_replacements.py::test_another_import_leaves_what_lost_its_image_in_the_export",
+        "refreshes/test_replacements.py::test_what_another_import_left_comes_back_with_its_image",
+        "refreshes/test_replacements.py::test_another_import_creates_the_dataset_without_what_lost_its_image",
     ),
     "If somebody deletes the dataset": (
         "refreshes/test_vanished_datasets.py::test_a_kept_edit_comes_back_with_the_dataset_and_somebody_is_asked",
         "refreshes/test_vanished_datasets.py::test_work_on_an_image_that_went_with_the_dataset_is_kept_aside",
+    ),
+    "What is gone at its source by then counts as removed": (
+        f"{MERGE}::test_what_a_dataset_lost_that_is_created_anew_is_removed_once",
+        "refreshes/test_vanished_datasets.py::test_what_left_with_a_dataset_that_a_dead_run_deleted_is_told_of",
+        "refreshes/test_vanished_datasets.py::test_what_left_with_a_dataset_that_was_deleted_by_hand_is_told_of_once",
+        "refreshes/test_vanished_datasets.py::"
+        "test_boxes_that_do_not_fit_are_asked_about_when_the_dataset_is_created_anew",
+        "custom_labels/test_risks.py::test_a_dataset_that_is_created_anew_has_lost_images_and_has_no_new_labels",
     ),
     "Work follows the picture": (
         f"{MERGE}::test_work_on_an_image_of_another_key_moves_with_it",
@@ -213,6 +241,16 @@ HELD: Mapping[str, tuple[str, ...]] = {
     ),
     "replaced under a person's work keeps the work": (
         "refreshes/test_overwritten_images.py::test_boxes_on_overwritten_images_stay_and_are_a_risk_with_a_number",
+        "refreshes/test_overwritten_images.py::test_boxes_that_return_to_another_picture_are_a_risk",
+        "refreshes/test_overwritten_images.py::test_boxes_that_are_drawn_again_are_of_the_picture_that_is_there",
+    ),
+    "It says so in the run that takes the new bytes": (
+        f"{MERGE}::test_it_is_told_once_that_boxes_are_on_other_bytes_than_they_were_drawn_on",
+        f"{MERGE}::test_what_boxes_were_drawn_on_is_remembered_while_the_image_is_not_there",
+        "refreshes/test_overwritten_images.py::"
+        "test_boxes_on_an_image_that_is_newer_than_a_run_are_a_risk_of_the_run_that_takes_it",
+        "refreshes/test_overwritten_images.py::test_the_bytes_that_boxes_were_drawn_on_are_no_new_content",
+        "object_store/test_tables.py::test_closed_ledgers_say_what_was_sent_and_whose_work_is_where",
     ),
     # Several imports into one dataset.
     "Each import has a base of its own": (
@@ -415,8 +453,12 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_going_back.py::test_a_run_of_a_schedule_never_goes_back",
         "dags/test_import_s3_folder.py::test_build_only_leaves_rekognition_alone",
     ),
-    "where something was removed or overwritten, `entries.manifest`": (
+    "where something was removed or gave way, `entries.manifest`": (
+        "refreshes/test_work_kept_aside.py::test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since",
         "refreshes/test_three_versions.py::test_what_gives_way_is_in_the_snapshot",
+        "refreshes/test_vanished_datasets.py::"
+        "test_work_that_gives_way_in_a_dataset_that_is_created_anew_is_in_the_snapshot",
+        "refreshes/test_vanished_datasets.py::test_work_kept_aside_that_gives_way_to_the_source_is_in_the_snapshot",
         "refreshes/test_three_versions.py::"
         "test_what_is_gone_is_removed_and_remembered_as_long_as_a_person_worked_on_it",
         "refreshes/test_repeated_times.py::"

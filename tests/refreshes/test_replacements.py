@@ -9,7 +9,17 @@ import pytest
 from include.object_store.registration_journal import Journal
 from include.rekognition.errors import RekognitionDatasetError
 from tests.fixtures.existing_datasets import boxed, image_level
-from tests.refreshes.imports import FOLDER, Imports, before_a_write, refused, right_before
+from tests.refreshes.imports import (
+    FOLDER,
+    DeathError,
+    Import,
+    Imports,
+    before_a_write,
+    die,
+    refused,
+    right_after,
+    right_before,
+)
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -147,3 +157,77 @@ def test_entries_that_the_service_has_dropped_are_sent_again(imports: Imports, p
     assert len(people.said()) == 2
     again = imports.run()
     assert (again.action, again.states, len(people.said())) == ("update", {"registered": 3}, 3)
+
+
+@pytest.fixture
+def dead(registered: Imports, people: People) -> tuple[Imports, bytes]:
+    """Another import's dataset, whose replacement died right after its creation; and the bytes of an image with a box
+    that is gone everywhere, and that only the export knows of."""
+    people.place.put("birds/kite/1.png", "birds/kite/2.png")
+    people.draw("dot/0.png", "dot", left=9)
+    body = people.body("dot/0.png")
+    people.delete("dot/0.png")
+    run = registered.begin().plan_it()
+    with right_after(run.run.rekognition.conn, "CreateDataset", die), pytest.raises(DeathError):
+        run.register()
+    run.end("failed")
+    people.place.wait_until_ready(str(people.place.dataset_arn()))
+    return registered, body
+
+
+def birds(people: People) -> dict[str, str]:
+    return {"s3_folder": f"s3://{people.place.images}/birds"}
+
+
+def left_boxes(done: Import, people: People) -> bytes:
+    """The entries that the journal goes on naming after another import's run."""
+    replacement = done.journal.replacement
+    assert replacement is not None
+    assert replacement.is_remainder
+    return people.place.read(replacement.entries)
+
+
+def test_another_import_leaves_what_lost_its_image_in_the_export(dead: tuple[Imports, bytes], people: People) -> None:
+    imports, _ = dead
+    other = imports.run(**birds(people))
+    assert (other.action, other.merged.totals) == ("update", {"left": 1, "new": 2, "other": 7})
+    assert b'"left":9' in left_boxes(other, people)
+    # It has nothing to close, and does not look at the dataset again.
+    again = imports.run(**birds(people))
+    assert (again.action, again.merged, again.journal) == ("unchanged", None, other.journal)
+    done = imports.run()
+    assert b'"left":9' in (done.rows[f"{FOLDER}dot/0.png"].entry or b"")
+    assert done.reasons[f"{FOLDER}dot/0.png"] == "removed REMOVED_AT_SOURCE"
+    assert (done.journal, len(people.said())) == (Journal(), 9)
+
+
+def test_what_another_import_left_comes_back_with_its_image(dead: tuple[Imports, bytes], people: People) -> None:
+    imports, body = dead
+    imports.run(**birds(people))
+    people.put_body("dot/0.png", body)
+    done = imports.run()
+    assert (people.boxes("dot/0.png"), done.journal) == ([9], Journal())
+
+
+def test_another_import_creates_the_dataset_without_what_lost_its_image(losing: Imports, people: People) -> None:
+    """And if its own replacement cannot be created, that is undone without it, too."""
+    people.place.put("birds/kite/1.png", "birds/kite/2.png")
+    run = losing.begin().plan_it()
+    with before_a_write(die, "create"), pytest.raises(DeathError):
+        run.register()
+    run.end("failed")
+    other = losing.run(**birds(people))
+    assert (other.action, other.merged.totals) == ("create", {"left": 3, "new": 2, "other": 5})
+    assert people.boxes(IMAGE) == [7]
+    people.place.s3.delete_object(Bucket=people.place.images, Key="birds/kite/1.png")
+    people.place.aws.faults("CreateDataset", "fail", message="Too many labels.", code="CLIENT_ERROR")
+    failed = losing.begin(**birds(people)).plan_it()
+    with pytest.raises(RekognitionDatasetError, match=r"Too many labels"):
+        failed.register()
+    failed.end("failed")
+    assert len(people.said()) == 6
+    other = losing.run(max_removed_percent=100, **birds(people))
+    assert b'"left":9' in left_boxes(other, people)
+    done = losing.run()
+    assert b'"left":9' in (done.rows[f"{FOLDER}dot/0.png"].entry or b"")
+    assert (people.boxes(IMAGE), done.journal) == ([7], Journal())

@@ -6,7 +6,7 @@ import pytest
 
 from include.custom_labels.risks import Risk
 from tests.fixtures.existing_datasets import image_level
-from tests.refreshes.imports import FOLDER, Imports, refused
+from tests.refreshes.imports import FOLDER, DeathError, Import, Imports, before_a_write, die, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -73,3 +73,73 @@ def test_a_dataset_that_is_deleted_after_the_plan_is_not_made_anew_unasked(regis
     run.end("failed")
     assert Risk.REGISTERED_DATASET_GONE in registered.run().risks
     assert people.boxes("echo/0.png") == [7]
+
+
+def departures(done: Import) -> tuple[int, int, int, int]:
+    """Images that left the dataset: as the ledger, the summary and the risks about shares and about work say."""
+    told = done.screen["departures"]["removed"]
+    return done.states.get("removed", 0), told, done.merged.removed.count, done.risks.get(Risk.WORK_REMOVED, 0)
+
+
+def test_what_left_with_a_dataset_that_a_dead_run_deleted_is_told_of(registered: Imports, people: People) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    people.delete("dot/0.png")
+    run = registered.begin().plan_it()
+    with before_a_write(die, "create"), pytest.raises(DeathError):
+        run.register()
+    run.end("failed")
+    people.delete("echo/0.png")
+    done = registered.run()
+    assert departures(done) == (2, 2, 2, 1)
+    assert done.risks == {Risk.REGISTERED_DATASET_GONE: 1, Risk.REMOVED_SHARE: 2, Risk.WORK_REMOVED: 1}
+    assert b'"left":7' in done.entries_before
+
+
+def test_what_left_with_a_dataset_that_was_deleted_by_hand_is_told_of_once(registered: Imports, people: People) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    registered.run()
+    people.delete("echo/0.png", "dot/0.png")
+    people.delete_dataset()
+    done = registered.run()
+    assert departures(done) == (2, 2, 2, 1)
+    assert done.reasons[f"{FOLDER}echo/0.png"] == done.reasons[f"{FOLDER}dot/0.png"] == "removed REMOVED_AT_SOURCE"
+    people.delete_dataset()
+    again = registered.run()
+    assert departures(again) == (0, 0, 0, 0)
+    assert (again.states, again.screen["departures"]["kept_aside"]) == ({"registered": 6, "aside": 1}, 1)
+
+
+def test_boxes_that_do_not_fit_are_asked_about_when_the_dataset_is_created_anew(
+    registered: Imports, people: People
+) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    registered.run()
+    people.put("echo/0.png", size=(80, 80))
+    people.delete_dataset()
+    done = registered.run()
+    assert done.reasons[f"{FOLDER}echo/0.png"] == "quarantined BOXES_DO_NOT_FIT"
+    assert (done.merged.removed.count, done.risks[Risk.WORK_REMOVED]) == (1, 1)
+    assert Risk.WORK_REMOVED not in registered.run().risks
+
+
+def test_work_that_gives_way_in_a_dataset_that_is_created_anew_is_in_the_snapshot(
+    registered: Imports, people: People
+) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    registered.run()
+    people.delete_dataset()
+    done = registered.run(human_edits="overwrite")
+    assert (done.action, done.risks[Risk.WORK_OVERWRITTEN], people.boxes("echo/0.png")) == ("create", 1, [])
+    assert done.reasons[f"{FOLDER}echo/0.png"] == "registered OVERWRITTEN_DATASET_ENTRY"
+    assert b'"left":7' in done.entries_before
+
+
+def test_work_kept_aside_that_gives_way_to_the_source_is_in_the_snapshot(registered: Imports, people: People) -> None:
+    people.draw("echo/0.png", "echo", left=7)
+    body = people.body("echo/0.png")
+    people.delete("echo/0.png")
+    registered.run()
+    people.put_body("echo/0.png", body)
+    done = registered.run(human_edits="overwrite")
+    assert (done.action, done.risks[Risk.WORK_OVERWRITTEN], people.boxes("echo/0.png")) == ("update", 1, [])
+    assert b'"left":7' in done.entries_before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.custom_labels.risks import Risk
-from tests.refreshes.imports import FOLDER, Imports, edited_before_verification, refused
+from tests.refreshes.imports import FOLDER, Import, Imports, edited_before_verification, refused
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -87,7 +87,7 @@ def test_removed_images_are_counted_without_those_that_were_removed_earlier(
     assert registered.run().states["removed"] == 2
     people.delete("dot/0.png", "dot/1.png", "dot/2.png")
     done = registered.run()
-    assert done.screen["departures"] == {"removed": 3, "moved": 0, "kept_aside": 2}
+    assert done.screen["departures"] == {"removed": 3, "moved": 0, "kept_aside": 2, "gave_way": 0}
     assert {row.key for row in done.rows.values() if row.entry} == {f"{FOLDER}echo/0.png", f"{FOLDER}echo/1.png"}
 
 
@@ -141,3 +141,74 @@ def test_a_held_entry_that_is_edited_while_a_run_registers_is_held(
     assert b'"left":7' in (row.entry or b"")
     registered.run(**chosen)
     assert "echo/0.png" not in people.said()
+
+
+def gave_way(done: Import) -> None:
+    """The box at 7 is in the snapshot, which says so."""
+    row = done.rows[KEY]
+    assert row.detail.endswith("earlier, it had 1 box: see entries.manifest")
+    assert b'"left":7' not in (row.entry or b"")
+    assert b'"left":7' in done.entries_before
+    assert done.screen["departures"]["gave_way"] == 1
+
+
+def test_work_kept_aside_gives_way_to_what_a_person_says_of_the_image_since(
+    registered: Imports, people: People
+) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    body = people.body(IMAGE)
+    people.delete(IMAGE)
+    registered.run()
+    people.put_body(IMAGE, body)
+    people.label(IMAGE, "speaker")
+    done = registered.run()
+    assert (people.said()[IMAGE], people.boxes(IMAGE)) == ({"speaker"}, [])
+    assert done.reasons[KEY] == "registered KEPT_DATASET_ENTRY"
+    gave_way(done)
+    again = registered.run(label_aliases={"dot": "Dot"})
+    assert (again.entries_before, again.screen["departures"]["gave_way"]) == (b"", 0)
+
+
+def test_boxes_that_do_not_fit_give_way_to_a_label_that_a_person_puts_on_the_new_picture(
+    registered: Imports, people: People
+) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    registered.run()
+    people.put(IMAGE, size=(80, 80))
+    registered.run(removals="hold")
+    people.label(IMAGE, "speaker")
+    done = registered.run(removals="hold")
+    assert (people.said()[IMAGE], people.boxes(IMAGE)) == ({"speaker"}, [])
+    gave_way(done)
+
+
+def test_work_kept_aside_gives_way_while_the_image_cannot_be_read(registered: Imports, people: People) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    body = people.body(IMAGE)
+    people.delete(IMAGE)
+    registered.run()
+    people.put_body(IMAGE, body)
+    people.label(IMAGE, "speaker")
+    people.put_body(IMAGE, b"no picture")
+    gave_way(registered.run())
+    people.put_body(IMAGE, body)
+    registered.run()
+    assert people.said()[IMAGE] == {"speaker"}
+
+
+@pytest.mark.parametrize("fault", ["left out", "damaged"])
+def test_work_kept_aside_outlives_what_another_import_says_of_an_image_that_this_one_does_not_take(
+    registered: Imports, people: People, fault: str
+) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    body = people.body(IMAGE)
+    people.delete(IMAGE)
+    registered.run()
+    people.put_body(IMAGE, body)
+    registered.run(s3_folder=f"s3://{people.place.images}")
+    if fault == "damaged":
+        people.put_body(IMAGE, b"no picture")
+    registered.run(exclude=[IMAGE] if fault == "left out" else [])
+    people.put_body(IMAGE, body)
+    registered.run()
+    assert people.boxes(IMAGE) == [7]
