@@ -262,7 +262,7 @@ def test_an_entry_that_a_replacement_lost_comes_back() -> None:
     for base in (None, based(line("dot"))):
         (left,) = one(replace(lost, has_image=False), base, OTHERS)
         assert (left.outcome, left.line, left.work, left.is_sent) == (Outcome.LEFT, None, line("dot"), False)
-        assert outcome_of_image(left) is None
+        assert outcome_of_image(left, "example-images") is None
     # One that is gone at its source stays away, and its work is kept.
     for removals in ("replace", "hold"):
         (gone,) = one(lost, based(line("echo")), removals=removals)
