@@ -450,7 +450,10 @@ class RegistrationWork:
         if dataset is None:
             manifest = self._restoration(replacement)
             if manifest is None:
-                raise failure
+                gone = (
+                    f"It was deleted, and none of its images is left; all of its entries are in {replacement.entries}."
+                )
+                raise _not_replaced(failure, gone) from failure
             try:
                 self._create_from(registration, manifest, is_restoration=True)
             except RekognitionDatasetError as error:
@@ -469,14 +472,18 @@ class RegistrationWork:
             self._fence(registration)
             self._request_deletion(arn)
             raise WaitingError(waiter="dataset_deleted", resource=arn)
-        log.warning("The dataset has the entries again that it had before, as %s.", arn)
-        raise failure
+        entries = self._describe(arn)["DatasetStats"]["TotalEntries"]
+        raise _not_replaced(
+            failure,
+            f"It was restored as {arn}, which has {entries:,} of its {replacement.count:,} entries; all of them are in "
+            f"{replacement.entries}.",
+        ) from failure
 
     @staticmethod
     def _not_restored(replacement: Replacement, failure: RekognitionDatasetError, reason: str) -> DatasetConflictError:
         return DatasetConflictError(
             "RESTORE_FAILED",
-            f"The dataset could not be replaced ({failure}), nor restored: {reason}",
+            f"The dataset could not be replaced: {failure.detail} Nor could it be restored: {reason}",
             f"All of its entries are in {replacement.entries}; the next run merges them again.",
             entries=replacement.entries,
         )
@@ -556,6 +563,19 @@ _STEPS: Final[dict[Step, Callable[[RegistrationWork, Registration], None]]] = {
 def _s3_object(uri: str) -> dict[str, str]:
     found = S3Uri.parse(uri)
     return {"Bucket": found.bucket, "Name": found.key}
+
+
+def _not_replaced(failure: RekognitionDatasetError, state: str) -> DatasetConflictError:
+    """The error of a run whose replacement has failed.
+
+    :param state: what there is now, in sentences
+    """
+    return DatasetConflictError(
+        "REPLACEMENT_FAILED",
+        f"The dataset could not be replaced: {failure.detail} {state}",
+        f"{failure.remedy} Then run again: the next run merges all of these entries.",
+        cause=failure.code,
+    )
 
 
 def lease_lost(run: ImportRun) -> DatasetConflictError:

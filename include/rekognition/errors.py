@@ -99,8 +99,13 @@ class RekognitionDatasetError(AirflowException):
         if request_id:
             self.add_note(f"AWS request id: {request_id}")
 
-    def _advice(self) -> str:
+    @property
+    def remedy(self) -> str:
+        """What to do about the cause, whatever has become of the resource since."""
         return self.next_step
+
+    def _advice(self) -> str:
+        return self.remedy
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -299,15 +304,19 @@ class RekognitionDatasetFailedError(RekognitionDatasetError):
         self.manifest_error_code = manifest_error_code
         super().__init__(**fields)
 
+    @property
+    def remedy(self) -> str:
+        known = next((known.next_step for known in MANIFEST_ERRORS if known.code == self.manifest_error_code), None)
+        if known is not None:
+            return known
+        if self.status_message_code == "SERVICE_ERROR":
+            return "Try again later: AWS reports a fault of its own."
+        return "Correct the manifest as the explanation says."
+
     def _advice(self) -> str:
-        cause = next((known.next_step for known in MANIFEST_ERRORS if known.code == self.manifest_error_code), None)
-        if cause is None and self.status_message_code == "SERVICE_ERROR":
-            cause = "Try again later: AWS reports a fault of its own."
-        elif cause is None:
-            cause = "Correct the manifest as the explanation says."
         if self.status == "CREATE_FAILED":
-            return f"{cause} Delete the failed dataset before you create it again: it still occupies its place."
-        return f"{cause} Entries that the dataset had before this update are still there."
+            return f"{self.remedy} Delete the failed dataset before you create it again: it still occupies its place."
+        return f"{self.remedy} Entries that the dataset had before this update are still there."
 
     @property
     def fields(self) -> dict[str, Any]:

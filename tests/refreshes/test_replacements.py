@@ -7,7 +7,6 @@ import json
 import pytest
 
 from include.object_store.registration_journal import Journal
-from include.rekognition.errors import RekognitionDatasetError
 from tests.fixtures.existing_datasets import boxed, image_level
 from tests.refreshes.imports import (
     FOLDER,
@@ -77,7 +76,7 @@ def test_a_replacement_that_cannot_be_created_leaves_what_is_left_and_keeps_the_
 ) -> None:
     people.place.aws.faults("CreateDataset", "fail", message="Too many labels.", code="CLIENT_ERROR")
     run = losing.begin().plan_it()
-    with pytest.raises(RekognitionDatasetError, match=r"Too many labels"):
+    with refused("REPLACEMENT_FAILED"):
         run.register()
     assert people.boxes(IMAGE) == [7]
     assert len(people.said()) == 5
@@ -93,13 +92,53 @@ def test_a_replacement_that_cannot_be_created_leaves_what_is_left_and_keeps_the_
     assert done.journal == Journal()
 
 
+@pytest.mark.parametrize(
+    ("message", "code", "remedy"),
+    [
+        ("Too many labels.", "CLIENT_ERROR", "Correct the manifest as the explanation says."),
+        ("The manifest file has too many labels.", "CLIENT_ERROR", "Use at most 250 different labels."),
+        ("Try again.", "SERVICE_ERROR", "Try again later"),
+    ],
+)
+def test_after_a_restoration_the_error_says_what_there_is_and_what_to_do_about_the_cause(
+    losing: Imports, people: People, message: str, code: str, remedy: str
+) -> None:
+    people.place.aws.faults("CreateDataset", "fail", message=message, code=code)
+    with refused("REPLACEMENT_FAILED") as caught:
+        losing.run()
+    assert message.rstrip(".") in caught.value.message
+    assert f"restored as {people.place.dataset_arn()}, which has 5 of its 8 entries" in caught.value.message
+    assert caught.value.next_step.startswith(remedy)
+    assert "Delete" not in str(caught.value)
+
+
+def test_where_nothing_is_left_to_restore_the_error_says_so(losing: Imports, people: People) -> None:
+    """All images are gone, and others have come."""
+    people.delete(*people.said())
+    people.put("echo/new.png", "dot/new.png")
+    people.place.aws.faults("CreateDataset", "fail", message="Too many labels.", code="CLIENT_ERROR")
+    run = losing.begin().plan_it()
+    with refused("REPLACEMENT_FAILED") as caught:
+        run.register()
+    assert people.place.dataset_arn() is None
+    replacement = run.end("failed").journal.replacement
+    assert replacement is not None
+    assert f"It was deleted, and none of its images is left; all of its entries are in {replacement.entries}" in (
+        caught.value.message
+    )
+    done = losing.run()
+    assert len(people.said()) == 2
+    assert b'"left":7' in (done.rows[f"{FOLDER}{IMAGE}"].entry or b"")
+
+
 def test_a_replacement_that_can_neither_be_created_nor_undone_is_made_good_by_the_next_run(
     losing: Imports, people: People
 ) -> None:
     people.place.aws.faults("CreateDataset", "fail", calls=2, message="Too many labels.", code="CLIENT_ERROR")
     run = losing.begin().plan_it()
-    with refused("RESTORE_FAILED"):
+    with refused("RESTORE_FAILED") as caught:
         run.register()
+    assert "Delete" not in str(caught.value)
     run.end("failed")
     done = losing.run()
     assert people.boxes(IMAGE) == [7]
