@@ -100,12 +100,14 @@ def check_counts(
     region: str,
     dataset_type: DatasetType,
     source_labels: Iterable[str] | None = None,
+    held_labels: Iterable[str] = (),
 ) -> None:
     """Refuse a dataset that Amazon Rekognition would not admit.
 
     :param counts: of all lines that the dataset would have
     :param region: the AWS Region, for its quotas
     :param source_labels: that the import's source has, to tell whose labels are too many
+    :param held_labels: that only images have which `removals: hold` keeps in the dataset
     :raises ManifestError: ERROR_MANIFEST_SIZE_TOO_LARGE, ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM or
         ERROR_MANIFEST_TOO_MANY_LABELS
     """
@@ -122,7 +124,11 @@ def check_counts(
             f"The dataset would have {counts.entries:,} images, and {images:,} is the maximum of a "
             f"{dataset_type.lower()} dataset in {region}.",
         )
-    check_labels(counts.images_per_label.keys(), None if source_labels is None else frozenset(source_labels))
+    check_labels(
+        counts.images_per_label.keys(),
+        None if source_labels is None else frozenset(source_labels),
+        frozenset(held_labels),
+    )
 
 
 def check_buckets(images: Mapping[str, int], *, is_holding: bool, parameters: Collection[str]) -> None:

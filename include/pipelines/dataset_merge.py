@@ -235,6 +235,7 @@ class Merge:
             region=run.region,
             dataset_type=run.dataset_type,
             source_labels=self.built["images_per_label"],
+            held_labels=tally.held_labels(after) if run.request.removals == "hold" else (),
         )
         if self.changes or tally.removals:
             check_buckets(tally.buckets, is_holding=run.request.removals == "hold", parameters=run.request.parameters)
@@ -295,6 +296,7 @@ class _Tally:
         self._contents = LineContents()
         self._before: list[_Counted] = []
         self._after: list[_Counted] = []
+        self._held_labels: Counter[str] = Counter()
         self.removals = self.held = self.gave_way = 0
         self.removed, self.work_removed = _Sample(), _Sample()
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
@@ -313,6 +315,7 @@ class _Tally:
                 self._other_buckets[image.source_ref.split("/", 3)[2]] += 1
         if image.line is not None and image.outcome in _HELD:
             self.held += 1
+            self._held_labels.update(self.labels_of(image.line))
         if image.is_removal:
             self.removals += 1
             self.digest.update(image.source_ref.encode() + b"\n")
@@ -340,6 +343,11 @@ class _Tally:
     @property
     def after(self) -> DatasetCounts:
         return _counts_of(self._after)
+
+    def held_labels(self, after: DatasetCounts) -> list[str]:
+        """Labels that no entry has but those that are held."""
+        counts = after.images_per_label
+        return [label for label, held in self._held_labels.items() if held == counts[label]]
 
     def labels_of(self, line: bytes) -> tuple[str, ...]:
         return self._contents.read(line)[1].labels

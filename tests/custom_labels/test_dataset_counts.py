@@ -225,3 +225,19 @@ def test_labels_are_counted_to_the_limit_and_peoples_are_named() -> None:
     with pytest.raises(ManifestError) as unknown:
         check_counts(too_many, region="us-east-1", dataset_type="TRAIN")
     assert "people" not in str(unknown.value)
+
+
+@pytest.mark.parametrize(
+    ("held", "others", "said"),
+    [
+        (["a", "b"], [], "2 of them are only on images that `removals: hold` keeps in the dataset: a, b. Let the run"),
+        (["a"], ["b"], "keeps in the dataset: a. 1 of them is not in the source, but from people or other imports: b."),
+    ],
+)
+def test_labels_that_are_held_are_told_from_those_of_people(held: list[str], others: list[str], said: str) -> None:
+    source = names(MAX_LABELS.value - 1)
+    too_many = several(labels=[*source, *held, *others])
+    with pytest.raises(ManifestError) as refused:
+        check_counts(too_many, region="us-east-1", dataset_type="TRAIN", source_labels=source, held_labels=held)
+    assert said in str(refused.value)
+    assert refused.value.details["labels_not_in_source"] == others

@@ -49,6 +49,58 @@ def test_a_label_too_many_is_refused_before_the_first_write_and_a_persons_is_nam
         people.delete("000/new.png")
 
 
+def fill(imports: Imports, people: People, persons: str = "") -> None:
+    """Make a dataset of 250 labels, whose source has then lost an image `old` and has got an image `new`.
+
+    :param persons: a label that a person has added
+    """
+    labels = [f"{number:03}" for number in range(MAX_LABELS.value - (2 if persons else 1))]
+    people.put(*(f"{label}/{name}.png" for label in labels for name in "ab"), "old/a.png")
+    imports.run()
+    if persons:
+        people.label("000/a.png", persons)
+    people.delete("old/a.png")
+    people.put("new/a.png")
+
+
+def test_a_label_too_many_of_images_that_are_held_is_refused_and_a_replacement_is_named(
+    imports: Imports, people: People
+) -> None:
+    fill(imports, people)
+    before = people.said()
+    with refused("ERROR_MANIFEST_TOO_MANY_LABELS") as caught:
+        imports.run(removals="hold")
+    assert people.said() == before
+    assert caught.value.message.endswith("1 of them is only on images that `removals: hold` keeps in the dataset: old.")
+    assert caught.value.next_step == (
+        "Let the run replace the dataset with `removals: replace`, which removes these images."
+    )
+    assert imports.run().action == "replace"
+    del before["old/a.png"]
+    assert people.said() == before | {"new/a.png": {"new"}}
+
+
+def test_where_a_person_has_added_a_label_too_both_ways_out_are_named(imports: Imports, people: People) -> None:
+    fill(imports, people, persons="of a person")
+    with refused("ERROR_MANIFEST_TOO_MANY_LABELS") as caught:
+        imports.run(removals="hold")
+    assert "keeps in the dataset: old." in caught.value.message
+    assert "from people or other imports: of a person." in caught.value.message
+    assert "`removals: replace`" in caught.value.next_step
+    assert "in the gallery" in caught.value.next_step
+
+
+def test_a_label_that_images_have_which_stay_is_not_too_many_because_of_those_that_are_held(
+    imports: Imports, people: People
+) -> None:
+    fill(imports, people, persons="of a person")
+    people.put("old/b.png")
+    with refused("ERROR_MANIFEST_TOO_MANY_LABELS") as caught:
+        imports.run(removals="hold")
+    assert "of a person" in caught.value.message
+    assert "removals" not in str(caught.value)
+
+
 def test_where_no_order_of_batches_will_do_the_dataset_is_replaced(
     imports: Imports, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
