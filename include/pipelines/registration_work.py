@@ -374,8 +374,8 @@ class RegistrationWork:
             raise WaitingError(waiter=WAITER_OF_STATUS[status], resource=arn)
         if arn != registration.dataset_arn:
             # Either the answer to our own request was lost, or somebody else has been faster.
-            if status == "CREATE_FAILED" or not self._is_ours(arn):
-                raise self._taken(arn)
+            if status == "CREATE_FAILED" or not self._is_ours(arn, status, self._plan.manifest):
+                raise self._perhaps_taken(arn)
             log.info("%s is what this run asked for; the answer was lost.", arn)
             self._write(registration, dataset_arn=arn, is_created=True)
         elif status == "CREATE_FAILED":
@@ -410,32 +410,48 @@ class RegistrationWork:
         self._write(registration, dataset_arn=arn, is_created=True, restored_arn=arn if is_restoration else "")
         raise WaitingError(waiter="dataset_created", resource=arn)
 
-    def _is_ours(self, arn: str) -> bool:
-        """Whether a dataset holds just what this run was about to create."""
-        expected = {read_entry(line)[0]: read_entry(line)[1].content for line in self._manifest_lines()}
-        found: dict[str, bytes] = {}
-        for entry in self._run.rekognition.iterate_dataset_entries(arn):
-            source_ref, said = read_entry(entry.encode())
-            found[source_ref] = said.content
-        # If the service has dropped a line of ours, the next run merges the dataset: that loses nothing, and to take
-        # somebody else's for ours would.
-        return found == expected
+    def _is_ours(self, arn: str, status: str, manifest: str) -> bool:
+        """Whether a dataset is what this run asked for, and could not note that it did.
 
-    def _manifest_lines(self) -> Iterator[bytes]:
-        return read_lines(self._run.s3, S3Uri.parse(self._plan.manifest))
+        It holds all lines of the manifest. Once it was updated, people may have added entries, and may have edited
+        fewer than half of ours; not those with work that was done before, which nobody else would have sent either.
+        If the service has dropped a line of ours, the next run merges the dataset: that loses nothing, and to take
+        somebody else's for ours would.
+        """
+        expected = {source_ref: entry.content for source_ref, entry in map(read_entry, self._lines(manifest))}
+        listed = self._run.rekognition.iterate_dataset_entries(arn)
+        found = {source_ref: entry.content for source_ref, entry in (read_entry(line.encode()) for line in listed)}
+        if status == "CREATE_COMPLETE" or not expected.keys() <= found.keys():
+            return found == expected
+        edited = [source_ref for source_ref, content in expected.items() if found[source_ref] != content]
+        own = set(read_sent(self._run.s3, S3Uri.parse(self._plan.digests))) if edited else frozenset()
+        return 2 * len(edited) < len(expected) and all((identity(ref), expected[ref]) in own for ref in edited)
+
+    def _lines(self, manifest: str) -> Iterator[bytes]:
+        return read_lines(self._run.s3, S3Uri.parse(manifest))
 
     def _taken(self, arn: str) -> DatasetConflictError:
         return DatasetConflictError(
             "DATASET_TAKEN",
             f"{arn} was created by somebody else while this run worked on the project.",
-            "Look at who did so, then run again: the next run merges that dataset with the source"
-            + (
-                f", and with the entries of the dataset before, which {self._run.dataset.registration} names."
-                if self._journal.journal.is_replacing
-                else "."
-            ),
+            f"Look at who did so, then run again: {self._next_run_merges()}",
             dataset_arn=arn,
         )
+
+    def _perhaps_taken(self, arn: str) -> DatasetConflictError:
+        return DatasetConflictError(
+            "DATASET_TAKEN",
+            f"{arn} is not what this run was to create: somebody else has created it, or this run has, and others have "
+            "changed it before that was noted. Nobody can tell which.",
+            f"Run again, which loses nothing in either case: {self._next_run_merges()}",
+            dataset_arn=arn,
+        )
+
+    def _next_run_merges(self) -> str:
+        merges = "the next run merges that dataset with the source"
+        if not self._journal.journal.is_replacing:
+            return f"{merges}."
+        return f"{merges}, and with the entries of the dataset before, which {self._run.dataset.registration} names."
 
     def _restore(self, registration: Registration) -> None:
         """Create the dataset again as it was, without the images that are gone, whose entries the export keeps.
@@ -465,7 +481,11 @@ class RegistrationWork:
         if status.endswith("_IN_PROGRESS"):
             raise WaitingError(waiter=WAITER_OF_STATUS[status], resource=arn)
         if arn != registration.dataset_arn:
-            raise self._taken(arn) from failure
+            manifest = self._restoration(replacement)
+            if manifest is None or status == "CREATE_FAILED" or not self._is_ours(arn, status, manifest):
+                raise self._perhaps_taken(arn) from failure
+            self._write(registration, dataset_arn=arn, restored_arn=arn)
+            return
         if status == "CREATE_FAILED" and arn == registration.restored_arn:
             raise self._not_restored(replacement, failure, str(dataset.get("StatusMessage", "")))
         if status == "CREATE_FAILED":

@@ -376,6 +376,11 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "is not taken for ours (`DATASET_TAKEN`)": (
         "refreshes/test_replacements.py::test_a_dataset_that_somebody_else_made_meanwhile_is_not_taken_for_ours",
         "refreshes/test_replacements.py::test_an_empty_dataset_that_somebody_made_meanwhile_is_not_taken_for_ours",
+        "refreshes/test_replacements.py::test_a_dataset_of_most_of_our_lines_is_not_taken_for_ours",
+    ),
+    "and was killed before it could note it": (
+        "refreshes/test_replacements.py::test_an_edit_of_a_dataset_whose_creation_was_not_noted_is_kept",
+        "refreshes/test_replacements.py::test_a_dataset_that_cannot_be_told_from_somebody_elses_is_merged_by_the_next_run",
     ),
     "While another run or a save of the gallery holds the lease": (
         "refreshes/test_waiting.py::test_a_run_goes_on_once_the_other_has_ended",

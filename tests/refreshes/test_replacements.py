@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -179,6 +181,117 @@ def test_a_dataset_of_a_part_of_our_lines_is_not_taken_for_ours(registered: Impo
     run.end("failed")
     registered.run()
     assert people.boxes("dot/1.png") == [7]
+
+
+def test_a_dataset_of_most_of_our_lines_is_not_taken_for_ours(registered: Imports, people: People) -> None:
+    """All but the one that a person has drawn a box in."""
+    people.draw("dot/1.png", "dot", left=7)
+    people.delete("dot/0.png")
+    run = registered.begin().plan_it()
+    names = [*(f"echo/{number}.png" for number in range(4)), "dot/2.png", "dot/3.png"]
+    theirs = [image_level(people.ref(name), name.partition("/")[0]) for name in names]
+    with before_a_write(lambda: people.create_dataset(*theirs), "create"), refused("DATASET_TAKEN"):
+        run.register()
+    run.end("failed")
+    done = registered.run()
+    assert people.boxes("dot/1.png") == [7]
+    assert (len(people.said()), done.journal) == (7, Journal())
+
+
+def test_a_dataset_of_our_images_that_somebody_labelled_is_not_taken_for_ours(
+    registered: Imports, people: People
+) -> None:
+    people.delete("dot/0.png")
+    run = registered.begin().plan_it()
+    names = [*(f"echo/{number}.png" for number in range(4)), *(f"dot/{number}.png" for number in range(1, 4))]
+    theirs = [image_level(people.ref(name), name.partition("/")[0]) for name in names[:-1]]
+
+    def somebody() -> None:
+        people.create_dataset(*theirs, image_level(people.ref(names[-1]), "theirs"))
+
+    with before_a_write(somebody, "create"), refused("DATASET_TAKEN") as caught:
+        run.register()
+    assert "Run again, which loses nothing in either case" in caught.value.next_step
+    run.end("failed")
+    registered.run()
+    assert people.said()[names[-1]] == {"theirs"}
+
+
+@contextmanager
+def creation_not_noted(run: Import, people: People) -> Iterator[None]:
+    """The worker dies right after the dataset was asked for; the block runs before the next try."""
+    with right_after(run.run.rekognition.conn, "CreateDataset", die), pytest.raises(DeathError):
+        run.register()
+    assert people.place.wait_until_ready(str(people.place.dataset_arn()))["Status"] == "CREATE_COMPLETE"
+    yield
+    run.finish()
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_an_edit_of_a_dataset_whose_creation_was_not_noted_is_kept(
+    registered: Imports, people: People, is_replaced: bool
+) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    if is_replaced:
+        people.delete("dot/0.png")
+    else:
+        registered.run()
+        people.delete_dataset()
+    run = registered.begin().plan_it()
+    with creation_not_noted(run, people):
+        people.label("echo/1.png", "speaker")
+        people.put("added.png")
+        people.send(image_level(people.ref("added.png"), "a person's"))
+    assert run.action == ("replace" if is_replaced else "create")
+    assert run.reasons[f"{FOLDER}echo/1.png"] == "registered KEPT_DATASET_ENTRY"
+    assert run.journal == Journal()
+    again = registered.run()
+    assert people.boxes(IMAGE) == [7]
+    assert people.said()["echo/1.png"] == {"speaker"}
+    assert people.said()["added.png"] == {"a person's"}
+    assert again.reasons[f"{FOLDER}echo/1.png"] == "registered KEPT_DATASET_ENTRY"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda people: people.draw(IMAGE, "echo", left=8),
+        lambda people: people.send(*(image_level(people.ref(name), "speaker") for name in people.said())),
+    ],
+    ids=["of earlier work", "of everything"],
+)
+def test_a_dataset_that_cannot_be_told_from_somebody_elses_is_merged_by_the_next_run(
+    registered: Imports, people: People, edit: Callable[[People], None]
+) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    people.delete("dot/0.png")
+    run = registered.begin().plan_it()
+    with refused("DATASET_TAKEN") as caught, creation_not_noted(run, people):
+        edit(people)
+        said = people.entries()
+    assert "somebody else has created it, or this run has" in caught.value.message
+    assert str(run.run.dataset.registration) in caught.value.next_step
+    replacement = run.end("failed").journal.replacement
+    assert replacement is not None
+    assert b'"left":7' in people.place.read(replacement.entries)
+    done = registered.run()
+    assert people.entries() == said
+    assert done.journal == Journal()
+
+
+def test_a_restored_dataset_whose_creation_was_not_noted_is_ours(losing: Imports, people: People) -> None:
+    people.place.aws.faults("CreateDataset", "fail", message="Too many labels.", code="CLIENT_ERROR")
+    run = losing.begin().plan_it()
+    with ExitStack() as stack:
+        creation = right_after(run.run.rekognition.conn, "CreateDataset", die)
+        # The dataset that failed is deleted before.
+        stack.enter_context(before_a_write(lambda: stack.enter_context(creation), "restore", skip=1))
+        stack.enter_context(pytest.raises(DeathError))
+        run.register()
+    people.place.wait_until_ready(str(people.place.dataset_arn()))
+    with refused("REPLACEMENT_FAILED") as caught:
+        run.register()
+    assert f"restored as {people.place.dataset_arn()}" in caught.value.message
 
 
 def test_entries_that_the_service_has_dropped_are_sent_again(imports: Imports, people: People) -> None:
