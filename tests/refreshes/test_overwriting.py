@@ -139,3 +139,56 @@ def test_what_two_dead_runs_have_overwritten_is_told_of_by_the_third(registered:
     told = told_of(registered.run())
     assert b'"left":7' in told
     assert b'"left":9' in told
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_what_a_dead_run_has_overwritten_is_counted_where_a_person_has_edited_since(
+    registered: Imports, people: People, is_replaced: bool
+) -> None:
+    box_overwritten(registered, people)
+    people.draw("echo/0.png", "echo", left=9)
+    if is_replaced:
+        people.delete("dot/0.png")
+    done = registered.run()
+    assert (done.action == "replace") == is_replaced
+    # Who let the dead run overwrite was asked then.
+    assert (done.merged.gave_way, Risk.WORK_OVERWRITTEN in done.risks) == (1, False)
+    told = told_of(done, people)
+    assert b'"left":7' in told
+    assert b'"left":9' in told
+    assert people.boxes("echo/0.png") == [9]
+    again = registered.run(human_edits="overwrite")
+    assert again.merged.work_overwritten.count == 1, "the edit, and not what was told of"
+
+
+def test_what_two_dead_runs_have_overwritten_is_told_of_by_a_replacement_after_another_edit(
+    registered: Imports, people: People
+) -> None:
+    for left in (7, 9):
+        people.draw("echo/0.png", "echo", left=left)
+        run = registered.begin(human_edits="overwrite").plan_it()
+        run.register_and_die(people.place)
+        run.end("failed")
+    people.draw("echo/0.png", "echo", left=11)
+    people.delete("dot/0.png")
+    done = registered.run()
+    told = told_of(done, people)
+    assert done.merged.gave_way == 2
+    assert [left for left in (7, 9, 11) if f'"left":{left}'.encode() in told] == [7, 9, 11]
+
+
+def test_a_dataset_is_restored_with_the_edit_and_what_it_took_the_place_of_is_told_of_later(
+    registered: Imports, people: People
+) -> None:
+    """The export has one entry for each image, of which a dataset can be created."""
+    box_overwritten(registered, people)
+    people.draw("echo/0.png", "echo", left=9)
+    people.delete("dot/0.png")
+    people.place.aws.faults("CreateDataset", "fail", message="Too many labels.", code="CLIENT_ERROR")
+    run = registered.begin().plan_it()
+    with refused("REPLACEMENT_FAILED"):
+        run.register()
+    run.end("failed")
+    assert people.boxes("echo/0.png") == [9]
+    assert b'"left":7' in told_of(registered.run(), people)
+    assert people.boxes("echo/0.png") == [9]

@@ -60,6 +60,8 @@ HELD: Mapping[str, tuple[str, ...]] = {
     ),
     "That document also keeps the work": (
         "refreshes/test_overwriting.py::test_what_a_dead_run_has_overwritten_is_told_of_by_the_next_one",
+        "refreshes/test_overwriting.py::"
+        "test_what_a_dead_run_has_overwritten_is_counted_where_a_person_has_edited_since",
     ),
     "happens to say the same as the source stays the person's": (
         f"{MERGE}::test_an_edit_that_the_source_comes_to_say_stays_a_persons",
