@@ -45,8 +45,8 @@ def readable_lines(session: S3Session, uri: S3Uri) -> Iterator[bytes]:
             yield line
 
 
-def exports_since(session: S3Session, dataset: DatasetFolder, moment: str) -> list[S3Uri]:
-    """The exports that were written at a time or after it, in the order of their times.
+def exports_since(session: S3Session, dataset: DatasetFolder, moment: str) -> dict[S3Uri, str]:
+    """The exports that were written at a time or after it, in the order of their times, and these.
 
     :param moment: as in a listing
     :raises AccessError: what S3 answers
@@ -57,4 +57,4 @@ def exports_since(session: S3Session, dataset: DatasetFolder, moment: str) -> li
         for key, written_at in zip(page.keys, page.last_modified, strict=True)
         if written_at >= moment
     ]
-    return [S3Uri(dataset.exports.bucket, key) for _, key in sorted(written)]
+    return {S3Uri(dataset.exports.bucket, key): written_at for written_at, key in sorted(written)}

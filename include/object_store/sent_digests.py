@@ -19,7 +19,7 @@ from include.custom_labels.locations import S3Uri
 from include.object_store.documents import unreadable
 from include.object_store.session import S3Session
 from include.object_store.streams import StoredObject, stored_of
-from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns
+from include.object_store.tables import PAGE_ROWS, TableWriter, read_columns, read_metadata
 from include.object_store.verified_copies import named
 
 _FIELDS: list[pa.Field[Any]] = [
@@ -36,16 +36,19 @@ def write_sent(
     uri: S3Uri,
     rows: Iterable[tuple[str, bytes]],
     overwritten: Mapping[tuple[str, bytes], Sequence[bytes]] = MappingProxyType({}),
+    *,
+    origin: str = "",
 ) -> StoredObject:
     """Write the digests, sorted and each pair once.
 
     :param rows: an image's identity and the content digest of a line about it, in any order; an image may have several
     :param overwritten: entries by people that give way to such a line, by its pair
+    :param origin: of the import, so that the document tells whose it is where the journal is lost
     :raises AccessError: what S3 answers; the object is not there then
     """
     # In memory, some 50 MB for 250,000 images, and so sorted by the same rule whatever the rows come from.
     pairs = iter(sorted(set(rows)))
-    with TableWriter(session, uri, SENT_SCHEMA) as table:
+    with TableWriter(session, uri, SENT_SCHEMA.with_metadata({"origin": origin})) as table:
         while page := list(islice(pairs, PAGE_ROWS)):
             table.append(*map(list, zip(*page, strict=True)), [overwritten.get(pair) for pair in page])
     return stored_of(table)
@@ -65,6 +68,16 @@ def read_sent(session: S3Session, uri: S3Uri) -> Iterator[tuple[str, bytes]]:
                     raise unreadable(uri, "its rows are not sorted")
                 yield pair
                 before = pair
+
+
+def read_origin(session: S3Session, uri: S3Uri) -> str:
+    """The import whose runs may have sent this; empty where the document does not say.
+
+    :raises DocumentError: DOCUMENT_MISSING or DOCUMENT_UNREADABLE
+    :raises AccessError: what else S3 answers
+    """
+    with named(uri, "the journal"):
+        return read_metadata(session, uri).get("origin", "")
 
 
 def read_overwritten(session: S3Session, uri: S3Uri) -> Iterator[tuple[tuple[str, bytes], list[bytes]]]:

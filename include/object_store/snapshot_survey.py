@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from include.custom_labels.errors import AccessError, DocumentError
 from include.custom_labels.ledger import LedgerPage
 from include.object_store.listing import list_objects
 from include.object_store.registered_snapshot import RegisteredSnapshot, find_snapshot
 from include.object_store.session import S3Session
-from include.object_store.snapshots import DatasetFolder, SnapshotSummary
+from include.object_store.snapshots import DatasetFolder, SnapshotSummary, read_summary
 from include.object_store.tables import read_ledger
 
 
@@ -17,12 +18,14 @@ from include.object_store.tables import read_ledger
 class FoundSnapshot:
     """A snapshot's folder.
 
-    :ivar written_at: when its last object was written, as in a listing
+    :ivar begun_at: when its first object was written, as in a listing
+    :ivar written_at: when its last object was written
     """
 
     session: S3Session
     dataset: DatasetFolder
     snapshot_id: str
+    begun_at: str
     written_at: str
 
     def read(self) -> RegisteredSnapshot | None:
@@ -32,6 +35,16 @@ class FoundSnapshot:
         """
         try:
             return find_snapshot(self.session, self.dataset, self.snapshot_id)
+        except DocumentError:
+            return None
+
+    def read_summary(self) -> SnapshotSummary | None:
+        """Its summary; None where it is gone or damaged, whatever the other objects are.
+
+        :raises AccessError: what else S3 answers
+        """
+        try:
+            return read_summary(self.session, self.dataset, self.snapshot_id)
         except DocumentError:
             return None
 
@@ -56,13 +69,15 @@ def survey_snapshots(session: S3Session, dataset: DatasetFolder) -> list[FoundSn
     :raises AccessError: what S3 answers
     """
     start = len(dataset.snapshots.prefix)
-    written: dict[str, str] = {}
+    written: dict[str, list[str]] = {}
     for page in list_objects(session, dataset.snapshots):
         for key, moment in zip(page.keys, page.last_modified, strict=True):
-            snapshot_id = key[start:].partition("/")[0]
-            written[snapshot_id] = max(written.get(snapshot_id, ""), moment)
-    by_time = sorted(written.items(), key=lambda item: (item[1], item[0]), reverse=True)
-    return [FoundSnapshot(session, dataset, snapshot_id, moment) for snapshot_id, moment in by_time]
+            written.setdefault(key[start:].partition("/")[0], []).append(moment)
+    found = [
+        FoundSnapshot(session, dataset, snapshot_id, min(moments), max(moments))
+        for snapshot_id, moments in written.items()
+    ]
+    return sorted(found, key=attrgetter("written_at", "snapshot_id"), reverse=True)
 
 
 def is_registered(summary: SnapshotSummary) -> bool:

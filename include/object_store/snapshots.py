@@ -207,9 +207,13 @@ class DatasetFolder:
     def export(self, run_slug: str) -> S3Uri:
         return self.exports.uri(f"{run_slug}.manifest")
 
+    @property
+    def sent_documents(self) -> S3FolderLocation:
+        return _below(self.folder, "sent/")
+
     def sent(self, run_slug: str) -> S3Uri:
         """Digests of the lines that a run and the unfinished runs before it may have sent."""
-        return self.folder.uri(f"sent/{run_slug}.parquet")
+        return self.sent_documents.uri(f"{run_slug}.parquet")
 
     def edited_entries(self, save_id: str) -> S3Uri:
         return self.folder.uri(f"edits/{save_id}.manifest")

@@ -184,6 +184,22 @@ def columns_of(file: BinaryIO, place: object, schema: pa.Schema, names: Sequence
         raise unreadable(place, error) from error
 
 
+def read_metadata(session: S3Session, uri: S3Uri) -> dict[str, str]:
+    """What the schema says of the whole table, by name; its rows are not read.
+
+    :raises AccessError: OBJECT_NOT_FOUND, DOCUMENT_UNREADABLE, or what else S3 answers
+    """
+    try:
+        with (
+            io.BufferedReader(_RangedFile(session, uri), _READ_AHEAD_BYTES) as file,
+            pq.ParquetFile(file) as table,
+        ):
+            found = table.schema_arrow.metadata or {}
+            return {name.decode(): value.decode() for name, value in found.items()}
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise unreadable(uri, error) from error
+
+
 def _columns_there(place: object, found: pa.Schema, schema: pa.Schema, names: Sequence[str]) -> set[str]:
     there = set(found.names)
     for field in map(schema.field, names):

@@ -3,9 +3,11 @@
 What an import last sent is known from its newest whole snapshot; entries of the dataset that say so are that import's,
 and everything else is a person's and stays. Nothing is deleted, and no work that was kept aside is lost:
 
-- rows with a person's entry are taken from the whole snapshot, and from later ones whose ledger can be read;
-- the journal goes on naming the export of a replacement that did not end; where the journal itself cannot be read, it
-  names the exports that were written since the newest whole snapshot;
+- rows with a person's entry are taken from the whole snapshot of each import, and from later ones whose ledger can be
+  read;
+- the journal goes on naming the export of a replacement that did not end, and what unfinished runs may have sent; where
+  the journal itself cannot be read, it names the exports that were written since the newest whole snapshot, and of each
+  import the document in `sent/` that no registered snapshot has closed (`include.object_store.sent_history`);
 - the dataset's entries as they are become the new snapshot's `entries.manifest`.
 
 This is for a program that people start: it uses neither Airflow nor the project's hooks.
@@ -32,18 +34,17 @@ from botocore.exceptions import BotoCoreError
 from include.custom_labels.dataset_entries import read_entry
 from include.custom_labels.errors import AccessError, DatasetConflictError
 from include.custom_labels.history import identity
-from include.custom_labels.ledger import LedgerRow, State, content_of, ledger_pages, ledger_rows
+from include.custom_labels.ledger import LedgerRow, State, ledger_pages
 from include.custom_labels.locations import S3FolderLocation, S3Uri
 from include.custom_labels.manifest import submission_line
-from include.custom_labels.outcomes import remembered_work
-from include.custom_labels.reasons import Reason
 from include.object_store.dataset_survey import DatasetSurvey
 from include.object_store.exports import exports_since, readable_lines
 from include.object_store.holders import Holder
 from include.object_store.registered_snapshot import RegisteredSnapshot
 from include.object_store.registration_journal import HeldJournal, Journal, Lease, Replacement
+from include.object_store.sent_digests import read_sent
+from include.object_store.sent_history import SentHistory
 from include.object_store.session import S3Session
-from include.object_store.snapshot_survey import is_registered
 from include.object_store.snapshots import (
     Base,
     CurrentSnapshot,
@@ -58,6 +59,7 @@ from include.object_store.snapshots import (
 from include.object_store.streams import ObjectWriter, StoredObject, object_head, stored_of
 from include.object_store.tables import write_ledger
 from include.pipelines.boto_datasets import BotoDataset
+from include.pipelines.work_aside import WorkAside, bucket_of
 
 HOLDER: Final = "rebuild-base"
 """Stands for the Dag in a lease that a rebuilding holds."""
@@ -142,6 +144,7 @@ class BaseRebuild:
         self._holder = Holder(HOLDER, f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}")
         self._staging = workspace.staging(f"{HOLDER}.{self._holder.run_id}")
         self._survey = DatasetSurvey(session, self._dataset)
+        self._history = SentHistory(session, self._dataset, [], {})
         self._held: HeldJournal | None = None
         self._renewed_at = now()
 
@@ -153,6 +156,7 @@ class BaseRebuild:
         """
         survey = self._survey
         survey.look()
+        self._history = SentHistory(self._session, self._dataset, survey.snapshots, survey.named_bases)
         if survey.journal_etag is None and survey.current_etag is None and not survey.snapshots:
             raise AccessError(
                 "NOTHING_IN_WORKSPACE",
@@ -178,19 +182,17 @@ class BaseRebuild:
         if survey.journal is not None and not options.is_dry:
             self._held = self._take(survey.journal)
         replacement = self._replacement()
-        sent = survey.whole_sent
-        for origin in sorted(survey.journal.sent.keys() - sent.keys()) if survey.journal else ():
-            self._say(f"sent: what unfinished runs of {origin!r} may have sent counts as a person's work, and stays")
+        sent = self._sent()
         if replacement is not None:
             self._say(f"export: {replacement.entries} stays named, with {replacement.count:,} entries")
         if not options.is_dry:
             if self._held is None:
-                self._held = self._begin_journal(replacement)
+                self._held = self._begin_journal(sent, replacement)
             elif (self._held.journal.sent, self._held.journal.replacement) != (sent, replacement):
                 self._held.write(sent=sent, replacement=replacement)
             self._say(f"written: {self._dataset.registration}")
         if not survey.has_whole_bases and (survey.current_etag is not None or survey.newest_whole):
-            self._rebuild_base(arn)
+            self._rebuild_base(arn, sent)
         if options.is_dry:
             self._say("Nothing was written.")
 
@@ -225,9 +227,25 @@ class BaseRebuild:
             )
         return held
 
-    def _begin_journal(self, replacement: Replacement | None) -> HeldJournal:
+    def _sent(self) -> dict[str, str]:
+        """The documents of what unfinished runs may have sent, by origin, that the journal has to name."""
+        journal = self._survey.journal
+        whole = dict(self._survey.whole_sent)
+        if journal is not None and whole.keys() == journal.sent.keys():
+            return whole
+        for origin, uri in self._history.unfinished().items():
+            # A journal that can be read says of which imports there are such runs.
+            if journal is None or (origin in journal.sent and origin not in whole):
+                whole[origin] = str(uri)
+                self._say(f"sent: {uri} is named, which unfinished runs of {origin!r} have left")
+        for origin in sorted(journal.sent.keys() - whole.keys()) if journal is not None else ():
+            self._say(f"sent: what unfinished runs of {origin!r} may have sent counts as a person's work, and stays")
+        return whole
+
+    def _begin_journal(self, sent: dict[str, str], replacement: Replacement | None) -> HeldJournal:
         """A journal in place of the one that cannot be read, whose lease nobody knows; its holder finds out."""
-        held = HeldJournal(self._session, self._dataset, Journal(replacement=replacement), self._survey.journal_etag)
+        journal = Journal(sent=sent, replacement=replacement)
+        held = HeldJournal(self._session, self._dataset, journal, self._survey.journal_etag)
         held.write(lease=Lease(holder=self._holder, expires_at=self._now() + LEASE))
         return held
 
@@ -237,7 +255,7 @@ class BaseRebuild:
         if journal is None:
             newest = next(iter(self._survey.newest_whole.values()), None)
             exports = exports_since(self._session, self._dataset, self._survey.written_at(newest))
-            return self._readable(exports, "", None) if exports else None
+            return self._readable(list(exports), "", None) if exports else None
         replacement = journal.replacement
         if replacement is None or self._survey.has_whole_export:
             return replacement
@@ -286,7 +304,7 @@ class BaseRebuild:
 
     # The base.
 
-    def _rebuild_base(self, arn: str | None) -> None:
+    def _rebuild_base(self, arn: str | None, sent: dict[str, str]) -> None:
         survey = self._survey
         before = survey.current
         whole = {**survey.newest_whole, **survey.bases}
@@ -297,22 +315,24 @@ class BaseRebuild:
             whole = {origin: snapshot for origin, snapshot in whole.items() if origin in named}
         for origin, snapshot in whole.items():
             self._say(f"base: {snapshot.summary.snapshot_id} of {origin!r}")
-        origin = before.origin if before else next(iter(whole), "")
-        base = whole.get(origin)
-        sent = _sent_by(whole.values())
-        read = self._read_entries(arn, sent)
-        aside = self._rows_aside(base, sent, read.present)
+        last = before.origin if before else next(iter(whole), "")
+        read = self._read_entries(arn, self._sent_by(whole.values(), sent))
+        work = WorkAside(self._session, self._dataset, survey, self._history, live_on=self._live_on)
+        aside = work.rows({origin: whole.get(origin) for origin in [last, *named, *whole]}, read.present)
         self._say(
             f"dataset: {read.total:,} entries; {read.ours:,} are as they were last sent, and "
             f"{read.total - read.ours:,} are a person's and stay"
         )
-        if aside:
-            self._say(f"kept aside: {len(aside):,} entries that the dataset does not hold, written since the base")
+        for origin, rows in aside.items():
+            self._say(f"kept aside: {len(rows):,} entries that the dataset does not hold, since the base of {origin!r}")
         if self._options.is_dry:
             return
-        summary = self._publish(base, origin, aside, read)
         bases = {name: self._base(snapshot.summary.snapshot_id, named.get(name)) for name, snapshot in whole.items()}
-        bases[origin] = self._base(summary.snapshot_id, named.get(origin))
+        for origin in sorted(aside.keys() - {last}):
+            beside = self._publish(whole.get(origin), origin, aside[origin], _Entries(arn=arn, total=read.total))
+            bases[origin] = self._base(beside.snapshot_id, named.get(origin))
+        summary = self._publish(whole.get(last), last, aside.get(last, {}), read)
+        bases[last] = self._base(summary.snapshot_id, named.get(last))
         if self._held is not None:
             # Of somebody who has taken the lease meanwhile, the base is not overwritten.
             self._held.renew(self._now(), LEASE)
@@ -323,13 +343,14 @@ class BaseRebuild:
             registered_at=self._now(),
             is_holding=bool(summary.details["states"].get(State.HELD)),
             run=self._holder,
-            origin=origin,
+            origin=last,
             bases=bases,
             announced=before.announced if before else "",
-            summary_sha256=bases[origin].summary_sha256,
+            summary_sha256=bases[last].summary_sha256,
         )
         write_current(self._session, self._dataset, current, expected_etag=survey.current_etag)
-        self._say(f"written: {self._dataset.snapshot(summary.snapshot_id).folder}")
+        for origin in [last, *sorted(aside.keys() - {last})]:
+            self._say(f"written: {self._dataset.snapshot(bases[origin].snapshot_id).folder}")
         self._say(f"written: {self._dataset.current}")
 
     def _base(self, snapshot_id: str, before: Base | None) -> Base:
@@ -359,48 +380,22 @@ class BaseRebuild:
         read.stored = stored_of(writer) if writer is not None else None
         return read
 
-    def _rows_aside(
-        self, base: RegisteredSnapshot | None, sent: set[tuple[str, bytes]], present: set[str]
-    ) -> dict[str, LedgerRow]:
-        """People's entries, by key, that the dataset does not hold and that were written down since the base."""
-        aside: dict[str, LedgerRow] = {}
-        for line in self._entries_since(base):
-            source_ref, entry = read_entry(line)
-            name = identity(source_ref)
-            if name.startswith("s3://") and name not in present and (name, entry.content) not in sent:
-                key = name.split("/", 3)[3]
-                aside[key] = _aside(LedgerRow(key=key, size_bytes=0), line + b"\n")
-        for row in base.ledger_rows() if base and aside else ():
-            if row.key in aside:
-                aside[row.key] = _aside(row, aside[row.key].entry)
-        for found in reversed(self._survey.after(base)):
-            for page in found.readable_ledger():
-                for row in ledger_rows(page):
-                    work = remembered_work(row)
-                    if work is not None and identity(read_entry(work)[0]) not in present:
-                        # What was sent by a run that is not the base counts as a person's.
-                        aside[row.key] = row._replace(sent=None)
-                self._live_on()
-        return aside
-
-    def _entries_since(self, base: RegisteredSnapshot | None) -> Iterator[bytes]:
-        """Entries as they were before later runs replaced the dataset, or overwrote them."""
-        later = [self._dataset.snapshot(found.snapshot_id).entries for found in reversed(self._survey.after(base))]
-        exports = exports_since(self._session, self._dataset, self._survey.written_at(base))
-        for uri in [*exports, *later]:
-            try:
-                for line in readable_lines(self._session, uri):
-                    self._live_on()
-                    yield line
-            except AccessError as error:
-                # Most snapshots have none.
-                if error.code != "OBJECT_NOT_FOUND":
-                    raise
+    def _sent_by(self, bases: Iterable[RegisteredSnapshot], sent: dict[str, str]) -> set[tuple[str, bytes]]:
+        """Identities, and digests of what was last sent for them, or may have been."""
+        pairs = {
+            (f"s3://{base.summary.details.get('bucket', '')}/{row.key}", row.sent)
+            for base in bases
+            for row in base.ledger_rows()
+            if row.sent is not None
+        }
+        for uri in sent.values():
+            pairs.update(read_sent(self._session, S3Uri.parse(uri)))
+        return pairs
 
     def _publish(
         self, base: RegisteredSnapshot | None, origin: str, aside: dict[str, LedgerRow], read: _Entries
     ) -> SnapshotSummary:
-        """The new snapshot: that of the base, with the work kept aside since."""
+        """The new snapshot of an import: that of its base, with the work kept aside since."""
         told = base.summary.details if base else {}
         states: Counter[str] = Counter()
 
@@ -426,7 +421,7 @@ class BaseRebuild:
         return publish_snapshot(
             self._session,
             self._dataset,
-            as_of=self._as_of(base),
+            as_of=self._as_of(origin, base),
             manifest=manifest,
             ledger=ledger,
             images=base.summary.images if base else 0,
@@ -434,7 +429,7 @@ class BaseRebuild:
             details={
                 **{name: told[name] for name in _KEPT_DETAILS if name in told},
                 "origin": origin,
-                "bucket": told.get("bucket", ""),
+                "bucket": told.get("bucket") or self._history.bucket_of(origin) or bucket_of(aside),
                 "states": dict(states),
                 "registration": {"action": "rebuild"},
                 # Of a dataset that is gone, it says that one was registered.
@@ -448,14 +443,13 @@ class BaseRebuild:
             },
         )
 
-    def _as_of(self, base: RegisteredSnapshot | None) -> datetime:
+    def _as_of(self, origin: str, base: RegisteredSnapshot | None) -> datetime:
         """The time that was registered last, as far as it is known, so that no run goes back behind it."""
-        if self._survey.current is not None:
-            return self._survey.current.as_of
+        if (named := self._survey.named_bases.get(origin)) is not None:
+            return named.as_of
         times = [base.summary.as_of] if base else []
         for found in self._survey.after(base):
-            snapshot = found.read()
-            if snapshot is None or is_registered(snapshot.summary):
+            if self._history.may_be_of(found, origin):
                 with suppress(ValueError):
                     times.append(time_of(found.snapshot_id))
         return max(times, default=self._now())
@@ -465,21 +459,6 @@ class BaseRebuild:
         if self._held is not None and self._now() - self._renewed_at > LEASE / 3:
             self._held.renew(self._now(), LEASE)
             self._renewed_at = self._now()
-
-
-def _sent_by(bases: Iterable[RegisteredSnapshot]) -> set[tuple[str, bytes]]:
-    """Identities, and digests of what was last sent for them."""
-    return {
-        (f"s3://{base.summary.details.get('bucket', '')}/{row.key}", row.sent)
-        for base in bases
-        for row in base.ledger_rows()
-        if row.sent is not None
-    }
-
-
-def _aside(row: LedgerRow, entry: bytes | None) -> LedgerRow:
-    drawn_on = row.drawn_on or content_of(row.etag, row.size_bytes) or None
-    return row._replace(state=State.ASIDE, reason=Reason.WORK_KEPT_ASIDE, detail="", entry=entry, drawn_on=drawn_on)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -88,7 +88,11 @@ def publish(
         report=report,
         entries=_stored(before.uri, before.sha256, 0) if before else None,
         details={
-            "run": {"dag_id": import_run.holder.dag_id, "run_id": import_run.holder.run_id},
+            "run": {
+                "dag_id": import_run.holder.dag_id,
+                "run_id": import_run.holder.run_id,
+                "slug": import_run.slug,
+            },
             "request": import_run.request.to_json(),
             "origin": plan.origin,
             "bucket": built["bucket"],

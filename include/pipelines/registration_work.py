@@ -268,7 +268,7 @@ class RegistrationWork:
             for pair, entries in read_overwritten(self._run.s3, source):
                 told = overwritten.setdefault(pair, [])
                 told += [entry for entry in entries if entry not in told]
-        return str(write_sent(self._run.s3, uri, pairs, overwritten).uri)
+        return str(write_sent(self._run.s3, uri, pairs, overwritten, origin=self._plan.origin).uri)
 
     # Fences.
 

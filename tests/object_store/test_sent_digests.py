@@ -11,7 +11,7 @@ import pytest
 from bench.stub import Stub
 from include.custom_labels.errors import DocumentError
 from include.object_store import tables
-from include.object_store.sent_digests import SENT_SCHEMA, read_overwritten, read_sent, write_sent
+from include.object_store.sent_digests import SENT_SCHEMA, read_origin, read_overwritten, read_sent, write_sent
 from include.object_store.snapshots import Workspace
 from include.object_store.streams import put_bytes
 from include.object_store.tables import TableWriter
@@ -82,3 +82,13 @@ def test_a_damaged_one_is_refused(serve: Serve, damage: str) -> None:
         list(read_sent(session, URI))
     assert caught.value.code == "DOCUMENT_UNREADABLE"
     assert caught.value.details["location"] == str(URI)
+
+
+@pytest.mark.parametrize("origin", ["", "s3://example-images/łódź/"])
+def test_a_document_tells_whose_it_is(serve: Serve, origin: str) -> None:
+    session = session_of(serve([]))
+    write_sent(session, URI, [("s3://example-images/0.png", digest(0))], origin=origin)
+    assert read_origin(session, URI) == origin
+    put_bytes(session, URI, b"PAR1")
+    with pytest.raises(DocumentError, match="DOCUMENT_UNREADABLE"):
+        read_origin(session, URI)

@@ -23,6 +23,7 @@ KILLED = "pipelines/test_registration_killed.py::test_a_worker_may_be_killed_at_
 CHAOS = "chaos/test_chaos.py::test_no_history_breaks_a_promise"
 DAMAGED = "pipelines/test_damaged_documents.py"
 REFUSED = f"{DAMAGED}::test_a_damaged_document_is_refused_before_any_write_and_rebuilt_without_loss"
+LOST = "refreshes/test_damaged_documents.py"
 AIRFLOW = "e2e/test_registration_in_airflow.py"
 SAVES = "gallery/test_saves.py"
 BESIDE = "gallery/test_saves_beside_others.py"
@@ -507,7 +508,11 @@ HELD: Mapping[str, tuple[str, ...]] = {
         f"{DAMAGED}::test_an_import_beside_keeps_its_base",
     ),
     "reads the dataset's entries from Rekognition": (REFUSED,),
-    "writes a new snapshot with the ledger": (f"{DAMAGED}::test_what_is_found_and_done_is_said",),
+    "writes a new snapshot with the ledger": (
+        f"{DAMAGED}::test_what_is_found_and_done_is_said",
+        f"{LOST}::test_work_that_one_import_kept_aside_outlives_a_damage_after_another_import",
+        f"{DAMAGED}::test_an_import_beside_keeps_its_base",
+    ),
     "each on the condition that nobody else did": (
         f"{DAMAGED}::test_a_run_that_registers_meanwhile_is_not_overwritten",
     ),
@@ -519,10 +524,22 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "Work that was kept aside is taken from": (
         f"{DAMAGED}::test_work_is_taken_from_a_later_ledger_whose_snapshot_is_not_whole",
         f"{DAMAGED}::test_all_exports_that_no_snapshot_accounts_for_are_named",
+        f"{LOST}::test_work_that_both_imports_kept_aside_comes_back_to_the_import_that_brings_the_image",
+        f"{LOST}::test_what_a_dead_run_had_sent_is_not_kept_aside_as_a_persons",
+        f"{LOST}::test_what_another_import_had_sent_and_removed_is_not_kept_aside_as_a_persons",
     ),
     "The journal goes on naming the export": (
         f"{DAMAGED}::test_all_exports_that_no_snapshot_accounts_for_are_named",
-        "refreshes/test_damaged_documents.py::test_a_journal_that_is_lost_in_the_middle_of_a_replacement",
+        f"{LOST}::test_of_two_dead_runs_the_older_document_is_named_where_the_newer_one_is_lost",
+    ),
+    "If the journal is lost, it names the exports": (
+        f"{LOST}::test_a_journal_that_is_lost_in_the_middle_of_a_replacement",
+        f"{LOST}::test_what_a_dead_run_has_overwritten_is_told_of_once_although_the_journal_is_lost",
+        f"{LOST}::test_what_dead_runs_of_two_imports_have_left_is_named_again",
+    ),
+    "Documents of runs that ended well are not named again": (
+        f"{LOST}::test_what_a_dead_run_has_overwritten_is_told_of_once_although_the_journal_is_lost",
+        f"{LOST}::test_a_persons_line_that_says_what_was_sent_once_stays_theirs_although_the_journal_is_lost",
     ),
     "Nothing is deleted": (REFUSED, f"{DAMAGED}::test_a_dataset_that_is_gone_keeps_its_documents"),
     "| `--take-lease` |": (f"{DAMAGED}::test_nobody_is_disturbed",),
