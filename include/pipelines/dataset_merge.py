@@ -188,7 +188,7 @@ class Merge:
 
     def _write(self, merged: Iterator[MergedImage], elsewhere: frozenset[str], moved: int) -> MergeResult:
         run = self.run
-        tally = _Tally(elsewhere, self.built["bucket"])
+        tally = _Tally(elsewhere)
         names = ("merged.manifest", "changes.manifest", "outcomes.jsonl")
         told: list[OutcomeRow] = []
         digests: list[tuple[str, bytes]] = []
@@ -288,10 +288,10 @@ class _Tally:
     """What a merge comes to.
 
     :param elsewhere: images that are in the project's other dataset now, which is no loss
-    :param bucket: of the import's images
+    :ivar buckets: of the dataset's images afterwards
     """
 
-    def __init__(self, elsewhere: frozenset[str], bucket: str) -> None:
+    def __init__(self, elsewhere: frozenset[str]) -> None:
         self.totals: Counter[str] = Counter()
         self._contents = LineContents()
         self._before: list[_Counted] = []
@@ -302,8 +302,7 @@ class _Tally:
         self.work_overwritten, self.work_on_new_bytes = _Sample(), _Sample()
         self.digest, self.overwritten_digest = hashlib.sha256(), hashlib.sha256()
         self._elsewhere = elsewhere
-        self._bucket, self._head = bucket, f"s3://{bucket}/"
-        self._other_buckets: Counter[str] = Counter()
+        self.buckets: Counter[str] = Counter()
 
     def add(self, image: MergedImage) -> None:
         self.totals[image.outcome] += 1
@@ -311,8 +310,10 @@ class _Tally:
             self._before.append(self._read(image.before))
         if image.line is not None:
             self._after.append(self._read(image.line, image.etag))
-            if not image.source_ref.startswith(self._head):
-                self._other_buckets[image.source_ref.split("/", 3)[2]] += 1
+            scheme, _, place = image.source_ref.partition("://")
+            # A damaged document may give what is no address.
+            if scheme == "s3":
+                self.buckets[place.partition("/")[0]] += 1
         if image.line is not None and image.outcome in _HELD:
             self.held += 1
             self._held_labels.update(self.labels_of(image.line))
@@ -329,12 +330,6 @@ class _Tally:
         self.gave_way += len(image.gave_way)
         if image.is_on_new_bytes:
             self.work_on_new_bytes.add(image.source_ref)
-
-    @property
-    def buckets(self) -> dict[str, int]:
-        """The dataset's images afterwards, by their buckets."""
-        own = len(self._after) - self._other_buckets.total()
-        return dict(self._other_buckets) | ({self._bucket: own} if own else {})
 
     @property
     def before(self) -> DatasetCounts:
