@@ -251,14 +251,14 @@ def test_what_a_dead_run_has_overwritten_is_told_of_once_although_the_journal_is
         begun.plan_it()
     said = rebuild(begun)
     assert any(line.startswith("sent: ") and "is named" in line for line in said), said
-    assert b'"left":7' in told_of(registered.run(), people)
+    assert b'"left":7' in told_of(registered.run())
     end_of_second()
     # What was closed is not named again.
     people.place.s3.delete_object(Bucket=uri.bucket, Key=uri.key)
     rebuild(begun)
     assert read_journal(begun.run.s3, begun.run.dataset).sent == {}
     people.put("echo/new.png")
-    assert b'"left":7' not in told_of(registered.run(), people)
+    assert b'"left":7' not in told_of(registered.run())
 
 
 @pytest.mark.parametrize("has_summary", [True, False])
@@ -335,4 +335,4 @@ def test_of_two_dead_runs_the_older_document_is_named_where_the_newer_one_is_los
         lose(run, run.run.dataset.registration)
     rebuild(run, takes_lease=True)
     assert list(run.journal.sent.values()) == [str(documents[0])]
-    assert b'"left":7' in told_of(registered.run(), people)
+    assert b'"left":7' in told_of(registered.run())

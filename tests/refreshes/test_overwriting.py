@@ -153,7 +153,7 @@ def test_what_a_dead_run_has_overwritten_is_counted_where_a_person_has_edited_si
     assert (done.action == "replace") == is_replaced
     # Who let the dead run overwrite was asked then.
     assert (done.merged.gave_way, Risk.WORK_OVERWRITTEN in done.risks) == (1, False)
-    told = told_of(done, people)
+    told = told_of(done)
     assert b'"left":7' in told
     assert b'"left":9' in told
     assert people.boxes("echo/0.png") == [9]
@@ -172,7 +172,7 @@ def test_what_two_dead_runs_have_overwritten_is_told_of_by_a_replacement_after_a
     people.draw("echo/0.png", "echo", left=11)
     people.delete("dot/0.png")
     done = registered.run()
-    told = told_of(done, people)
+    told = told_of(done)
     assert done.merged.gave_way == 2
     assert [left for left in (7, 9, 11) if f'"left":{left}'.encode() in told] == [7, 9, 11]
 
@@ -190,5 +190,5 @@ def test_a_dataset_is_restored_with_the_edit_and_what_it_took_the_place_of_is_to
         run.register()
     run.end("failed")
     assert people.boxes("echo/0.png") == [9]
-    assert b'"left":7' in told_of(registered.run(), people)
+    assert b'"left":7' in told_of(registered.run())
     assert people.boxes("echo/0.png") == [9]
