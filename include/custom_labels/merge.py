@@ -17,7 +17,7 @@ a line, other bytes             boxes that people drew   MISFIT: the image is qu
 none, the image is at fault     any                      WITHHELD: it stays, since its image is not gone
 none, the image is gone         brought by this import   REMOVED; with ``removals: hold`` HELD
 none                            anything else            OTHER: it stays
-none, nobody has the image      lost, of another import  LEFT: for that import to remove or bring back
+none, nobody has the image      lost, of another import  LEFT: for that import to tell of, or to bring back
 ==============================  =======================  =========================================================
 
 Work follows the picture: an image that is gone from one key and found at another (`include.custom_labels.moves`) is
@@ -588,7 +588,7 @@ class _Image:
         yield from self._without_line(Outcome.WITHHELD, policy, keep=True, detail=ENTRY_STAYS)
 
     def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
-        if self.theirs and not self._may_remove():
+        if self.theirs and not self._may_remove() and not self._may_tell():
             for entry in self.theirs:
                 yield self._entry(entry, Outcome.OTHER if entry.has_image else Outcome.LEFT, keep=entry.has_image)
         else:
@@ -625,6 +625,11 @@ class _Image:
         """An import removes only what it brought, and what no other import has brought as well."""
         was_brought = bool(self.sent) or (self.base is not None and self.base.was_at_source)
         return was_brought and not self.is_brought_by_others
+
+    def _may_tell(self) -> bool:
+        """Of what is lost with its image, any import that knows of it may tell: nothing is removed by that."""
+        is_known = bool(self.sent) or self.base is not None
+        return is_known and not any(entry.has_image for entry in self.theirs)
 
     def _was_lost(self) -> bool:
         """Whether the dataset that is created anew held the image, which is gone by now."""

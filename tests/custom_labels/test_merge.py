@@ -259,10 +259,14 @@ def test_an_entry_that_a_replacement_lost_comes_back() -> None:
     for merged in (*one(our(line("echo")), lost, based(line("echo"))), *one(lost), *one(our(None), lost)):
         assert (merged.line, merged.before, merged.is_sent, merged.is_removal) == (line("dot"), None, True, False)
     # Without its image, nothing can be sent, and another import has to tell what became of it.
-    for base in (None, based(line("dot"))):
-        (left,) = one(replace(lost, has_image=False), base, OTHERS)
+    imageless = replace(lost, has_image=False)
+    for others in (None, OTHERS):
+        (left,) = one(imageless, others)
         assert (left.outcome, left.line, left.work, left.is_sent) == (Outcome.LEFT, None, line("dot"), False)
         assert outcome_of_image(left, "example-images") is None
+    for base in (based(line("echo")), aside(line("dot")), based(None, was_at_source=False)):
+        (told,) = one(imageless, base, OTHERS)
+        assert (told.outcome, told.line, told.work, told.is_sent) == (Outcome.REMOVED, None, line("dot"), False)
     # One that is gone at its source stays away, and its work is kept.
     for removals in ("replace", "hold"):
         (gone,) = one(lost, based(line("echo")), removals=removals)
@@ -616,11 +620,13 @@ def check_that_every_entry_and_image_has_one_fate(world: World, merged: list[Mer
     theirs = {each.identity for each in world.others}
     brought = {each.identity for each in world.base} | {each.identity for each in world.pending}
     there = {image.identity for image in world.ours}
+    lost = {each.identity for each in world.theirs if not each.has_image}
     for each in merged:
         # Of an image that is there, only other places are removed.
         if each.is_loss and (name := identity(each.source_ref)) not in there:
             assert each.outcome is Outcome.REMOVED
-            assert name in brought - theirs
+            assert name in brought
+            assert name not in theirs or name in lost
 
 
 def check_that_work_is_kept(world: World, merged: list[MergedImage], policy: MergePolicy) -> None:
