@@ -242,6 +242,8 @@ def test_what_a_dead_run_has_overwritten_is_told_of_once_although_the_journal_is
 ) -> None:
     end_of_second()
     box_overwritten(registered, people)
+    # What closes a document is known to come after it by its second.
+    end_of_second()
     uri = registered.begin().run.dataset.registration
     people.place.s3.delete_object(Bucket=uri.bucket, Key=uri.key)
     if not is_gone:
