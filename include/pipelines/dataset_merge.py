@@ -58,6 +58,9 @@ from include.pipelines.steps import Progress
 
 JSON_LINES = "application/jsonlines"
 
+UPLOADS = "local computer"
+"""The origin of all uploads of a dataset: whatever is uploaded adds to the same images."""
+
 _ON_THE_OTHER_SIDE = frozenset({Reason.IN_TEST_DATASET, Reason.IN_TRAIN_DATASET})
 
 _HELD = frozenset({Outcome.HELD, Outcome.STALE, Outcome.MISFIT})
@@ -474,16 +477,18 @@ def other_imports(
     run: ImportRun, current: CurrentSnapshot | None, journal: Journal, origin: str
 ) -> list[Iterator[OtherImport]]:
     """The images that each other import of the dataset has brought, or an unfinished run of it may have."""
-    bases = [base_of(run, current, name) for name in (current.bases if current else ()) if name != origin]
+    bases = [(name, base_of(run, current, name)) for name in (current.bases if current else ()) if name != origin]
     return [
-        *(_brought(base) for base in bases if base is not None),
+        *(_brought(base, is_upload=name == UPLOADS) for name, base in bases if base is not None),
         *(_may_have_brought(run, uri) for name, uri in journal.sent.items() if name != origin),
     ]
 
 
-def _brought(base: RegisteredSnapshot) -> Iterator[OtherImport]:
+def _brought(base: RegisteredSnapshot, *, is_upload: bool) -> Iterator[OtherImport]:
     for name, row in base_rows(base):
-        if row.state not in (State.REMOVED, State.ASIDE) and (row.sent is not None or was_at_source(row)):
+        # The ledger of an upload carries all other images of the dataset, for which it has sent nothing.
+        is_own = row.sent is not None or (was_at_source(row) and not is_upload)
+        if row.state not in (State.REMOVED, State.ASIDE) and is_own:
             yield OtherImport(identity=name, sent=row.sent)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from include.object_store.registered_snapshot import RegisteredSnapshot
 from include.object_store.snapshots import read_current
-from include.pipelines.dataset_merge import base_of
+from include.pipelines.dataset_merge import UPLOADS, base_of
 from include.pipelines.ground_truth import output_of_job
 from include.pipelines.requests import (
     ExistingDatasetRequest,
@@ -37,8 +37,7 @@ def origin_of(run: ImportRun, provenance: Mapping[str, Any] | None) -> str:
         case ExistingDatasetRequest():
             return dataset_of((provenance or {})["dataset_arn"])
         case LocalComputerRequest():
-            # Whatever is uploaded adds to the same images.
-            return "local computer"
+            return UPLOADS
 
 
 def dataset_of(arn: str) -> str:

@@ -268,6 +268,7 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "It removes only images that it has brought": (
         f"{MERGE}::test_an_import_removes_only_what_it_alone_has_brought",
         "refreshes/test_several_imports.py::test_an_image_that_two_folders_brought_stays_as_long_as_one_of_them_has_it",
+        "refreshes/test_several_imports.py::test_an_upload_claims_no_image_that_it_only_carries",
     ),
     "it overwrites only images that it brings": (
         f"{MERGE}::test_an_import_overwrites_only_what_it_brings",

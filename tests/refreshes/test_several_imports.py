@@ -47,6 +47,20 @@ def test_labels_of_an_upload_have_not_vanished_when_the_folder_is_refreshed(
     assert done.merged.labels == {"dot": 5, "echo": 4, "kite": 1}
 
 
+def test_an_upload_claims_no_image_that_it_only_carries(registered: Imports, people: People, tmp_path: Path) -> None:
+    """Also one that a person has labelled since: the folder's images go when they are gone from the folder."""
+    (tmp_path / "kite").mkdir()
+    (tmp_path / "kite/1.png").write_bytes(picture())
+    people.draw("echo/0.png", "speaker", left=7)
+    destination = f"s3://{people.place.images}/uploads"
+    registered.run("local_computer", local_folder=str(tmp_path), automatic_labeling=True, destination=destination)
+    people.delete("echo/0.png", "echo/1.png")
+    done = registered.run(max_removed_percent=100)
+    assert done.merged.removed.count == 2
+    assert not {"echo/0.png", "echo/1.png"} & people.said().keys()
+    assert done.merged.totals["other"] == 1
+
+
 def test_an_image_that_two_folders_brought_stays_as_long_as_one_of_them_has_it(
     registered: Imports, people: People
 ) -> None:
