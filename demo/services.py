@@ -217,6 +217,8 @@ class Services:
                 AIRFLOW__CORE__EXECUTOR="LocalExecutor",
                 # More writers than this lock each other out of SQLite.
                 AIRFLOW__CORE__PARALLELISM="4",
+                # A run is a chain of short tasks: with Airflow's second, it would mostly wait for the scheduler.
+                AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME="0.2",
                 AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=f"{ADMIN}:admin",
                 AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=str(settings.passwords_file),
                 AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=settings.database_url,
