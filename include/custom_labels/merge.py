@@ -163,11 +163,13 @@ class MergePolicy:
     :ivar removals: ``replace`` removes entries, which means to delete the dataset and create it again; ``hold`` leaves
         them until somebody does
     :ivar is_creation: the dataset has no entry, so that it was deleted if the base knows of one
+    :ivar only_adds: whether images that the source does not have stay all the same, as for uploads
     """
 
     human_edits: Literal["keep", "overwrite"] = "keep"
     removals: Literal["replace", "hold"] = "replace"
     is_creation: bool = False
+    only_adds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -588,7 +590,7 @@ class _Image:
         yield from self._without_line(Outcome.WITHHELD, policy, keep=True, detail=ENTRY_STAYS)
 
     def _gone(self, policy: MergePolicy) -> Iterator[MergedImage]:
-        if self.theirs and not self._may_remove() and not self._may_tell():
+        if self.theirs and (policy.only_adds or not self._may_remove()) and not self._may_tell():
             for entry in self.theirs:
                 yield self._entry(entry, Outcome.OTHER if entry.has_image else Outcome.LEFT, keep=entry.has_image)
         else:

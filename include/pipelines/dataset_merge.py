@@ -178,6 +178,7 @@ class Merge:
             human_edits=run.request.human_edits,
             removals=run.request.removals,
             is_creation=not any(each.is_present for each in self.entries),
+            only_adds=self.origin == UPLOADS,
         )
         return self._write(merge(streams, policy), _elsewhere(run, self.built), len(moves))
 

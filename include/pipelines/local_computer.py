@@ -10,7 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
-from itertools import chain
+from heapq import merge
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -34,6 +36,8 @@ from include.object_store.registered_snapshot import read_registered
 from include.object_store.snapshots import read_current, read_summary
 from include.object_store.uploads import FolderUpload, LocalFolder, StagedUpload, read_files, send_batches, write_files
 from include.pipelines.access import AccessCheck, raise_on_failure
+from include.pipelines.dataset_merge import UPLOADS
+from include.pipelines.origins import registered_base
 from include.pipelines.refusals import refuse
 from include.pipelines.requests import AccessNeeds, LocalComputerRequest
 from include.pipelines.runs import ImportRun, Request
@@ -245,9 +249,25 @@ def _source_refs(run: ImportRun) -> Iterator[S3Uri]:
 
 
 def _carried(run: ImportRun) -> Iterator[LedgerRow]:
-    """What the dataset was last registered with; nothing where it is another dataset, or not ours."""
-    current = read_current(run.s3, run.dataset)
-    if current is None or current[0].dataset_arn != _dataset_arn(run):
+    """What the dataset was last registered with, and what was uploaded before and is still in it, in key order.
+
+    Nothing where it is another dataset, or not ours.
+    """
+    found = read_current(run.s3, run.dataset)
+    if found is None or found[0].dataset_arn != _dataset_arn(run):
         return
-    for page in read_registered(run.s3, run.dataset, current[0]).ledger_pages():
-        yield from carried_page(page)
+    current, base = found[0], registered_base(run)
+    last = read_registered(run.s3, run.dataset, current)
+    rows = chain.from_iterable(map(carried_page, last.ledger_pages()))
+    if base is None or current.origin == UPLOADS:
+        yield from rows
+        return
+    # Another import has registered the dataset since, whose ledger does not know what was uploaded.
+    bucket, there = base.summary.details["bucket"], {str(uri) for uri in _source_refs(run)}
+    uploaded = (
+        row
+        for row in chain.from_iterable(map(carried_page, base.ledger_pages()))
+        if row.sent is not None and f"s3://{bucket}/{row.key}" in there
+    )
+    for _, same_key in groupby(merge(rows, uploaded, key=itemgetter(0)), key=itemgetter(0)):
+        yield next(same_key)

@@ -234,6 +234,11 @@ def test_an_import_removes_only_what_it_alone_has_brought(
     assert (merged.line, merged.is_sent) == (None if outcome is Outcome.REMOVED else line("dot"), False)
 
 
+def test_what_only_adds_removes_nothing() -> None:
+    (merged,) = one(their(line("echo")), based(line("echo")), only_adds=True)
+    assert (merged.outcome, merged.line, merged.is_removal) == (Outcome.OTHER, line("echo"), False)
+
+
 def test_what_an_unfinished_run_has_brought_may_be_removed() -> None:
     (merged,) = one(their(line("echo")), pending(line("echo")))
     assert (merged.outcome, merged.is_removal, merged.work) == (Outcome.REMOVED, True, None)

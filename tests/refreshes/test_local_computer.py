@@ -73,6 +73,26 @@ def test_overwriting_work_on_images_of_its_own_is_a_risk_with_a_number(
     assert people.place.read(str(folder.entries)).count(b'"left":7') == 2
 
 
+def test_what_was_uploaded_stays_after_another_import_has_registered_the_dataset(
+    computer: Computer, imports: Imports, people: People
+) -> None:
+    """The ledger of that import has no row of it, and the next upload is of other files."""
+    people.place.put("birds/kite/1.png")
+    people.label("echo/0.png", "speaker")
+    imports.run(s3_folder=f"s3://{people.place.images}/birds")
+    forget(computer)
+    computer.put("echo/new.png")
+    done = computer.upload(approval="never")
+    assert (done.action, done.merged.removed.count) == ("update", 0)
+    assert done.reasons[f"{FOLDER}echo/0.png"] == "registered KEPT_DATASET_ENTRY"
+    assert done.reasons[f"{FOLDER}echo/1.png"] == "registered IN_LAST_SNAPSHOT"
+    assert people.said() == {
+        "echo/0.png": {"speaker"},
+        **{f"echo/{name}.png": {"echo"} for name in (1, 2, 3, "new")},
+        f"s3://{people.place.images}/birds/kite/1.png": {"kite"},
+    }
+
+
 def test_the_same_folder_again_changes_nothing(computer: Computer, people: People) -> None:
     people.draw("echo/0.png", "speaker", left=7)
     again = computer.upload()

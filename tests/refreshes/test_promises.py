@@ -282,7 +282,10 @@ HELD: Mapping[str, tuple[str, ...]] = {
         "refreshes/test_the_same_again.py::test_importing_the_same_thing_twice_changes_nothing",
     ),
     "A local computer's import removes nothing": (
+        f"{MERGE}::test_what_only_adds_removes_nothing",
         "refreshes/test_local_computer.py::test_a_person_works_between_two_uploads_and_a_third_finds_it",
+        "refreshes/test_local_computer.py::"
+        "test_what_was_uploaded_stays_after_another_import_has_registered_the_dataset",
     ),
     # Edits in the gallery.
     "What people save in the gallery": (f"{SAVES}::test_edits_of_people_survive_the_next_refresh",),
