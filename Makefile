@@ -84,7 +84,7 @@ test-install: $(READY) ## install requirements.txt by plain pip into an empty en
 .PHONY: chaos
 chaos: $(READY) ## play random histories of imports against a model (SECONDS=3600, SEED=… to replay one)
 	@$(RUN)/python -m tests.chaos --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) \
-		$(if $(ONLY),--only $(ONLY)) $(if $(WITHOUT),--without $(WITHOUT))
+		$(if $(ONLY),--only $(ONLY)) $(if $(WITHOUT),--without $(WITHOUT)) $(if $(KINDS),--kinds $(KINDS))
 
 .PHONY: lint
 lint: $(READY) $(WEB)/node_modules/.package-lock.json ## check format, lint rules and the direction of imports

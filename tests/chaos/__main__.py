@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tests.chaos.histories import FEATURES, Failure, stage
+from tests.chaos.histories import FEATURES, KINDS, Failure, stage
 
 
 def main(
@@ -19,6 +19,7 @@ def main(
     only: Annotated[str, typer.Option(help="Numbers of the steps to carry out of one history, such as 0,3,7.")] = "",
     histories: Annotated[int, typer.Option(help="At most so many.")] = 1_000_000,
     without: Annotated[str, typer.Option(help="Features to do without, such as pause,events.")] = "",
+    kinds: Annotated[str, typer.Option(help="Kinds of imports that each history has, such as split.")] = "",
     keep_going: Annotated[bool, typer.Option(help="Go on after a broken promise.")] = False,
     shorten: Annotated[bool, typer.Option(help="Look for fewer steps that break the same promise.")] = True,
 ) -> None:
@@ -29,11 +30,14 @@ def main(
     left_out = frozenset(filter(None, without.split(",")))
     if unknown := left_out - FEATURES:
         raise typer.BadParameter(f"{sorted(unknown)}: the features are {sorted(FEATURES)}", param_hint="--without")
+    chosen = frozenset(filter(None, kinds.split(",")))
+    if unknown := chosen - KINDS.keys():
+        raise typer.BadParameter(f"{sorted(unknown)}: the kinds are {sorted(KINDS)}", param_hint="--kinds")
     first = random.SystemRandom().randrange(2**31) if seed is None else seed
     print(f"seed {first}", flush=True)
     steps = [int(number) for number in only.split(",")] if only else None
     failures: list[Failure] = []
-    with stage(without=left_out) as played:
+    with stage(without=left_out, kinds=chosen) as played:
         give_up = time.monotonic() + seconds
         number = 0
         while number < (1 if steps is not None else histories) and time.monotonic() < give_up:

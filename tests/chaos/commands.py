@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,11 +14,29 @@ from include.object_store.holders import Holder
 DAG_ID = "chaos"
 ALL_RISKS = [risk.value for risk in Risk]
 
+DatasetType = Literal["train", "test"]
+
+DATASET_TYPES: Final[tuple[DatasetType, ...]] = ("train", "test")
+
 PLANNING = "plan_registration"
 """The last task that looks at the dataset before the ones that may write to it."""
 
+LAST = "summarize"
+
 CLEARED = (PLANNING, "register", "publish_snapshot")
 """Tasks from which a run may be cleared."""
+
+PART_TASKS = ("of_type", "built", "validated", PLANNING, "check_gate", "register", "publish_snapshot", LAST)
+"""Tasks that a run has for each dataset that gets images, in their order."""
+
+
+def task_id(dataset_type: str, task: str) -> str:
+    """How a task of one dataset is called among all tasks of a run."""
+    return f"{dataset_type}.{task}"
+
+
+MINUTE_S = 0.05
+"""How long a minute is for a run that waits for others."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +45,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     :ivar source: tag of the import's request
     :ivar as_of: end of the run's data interval
     :ivar folder: of the history on this machine: XComs, Airflow's runs and asset events are below it
-    :ivar cleared_from: a task that is carried out again, and all after it
+    :ivar dataset_types: in the order in which their tasks are carried out
     """
 
     source: str
@@ -38,7 +56,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     connection: str
     workspace: str
     folder: str
-    cleared_from: str = ""
+    dataset_types: tuple[DatasetType, ...] = ("train",)
 
     @property
     def xcoms(self) -> Path:
@@ -52,6 +70,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 def airflow_state(folder: str, run_id: str) -> Path:
     """The file that says in which state Airflow has a run; it is missing where Airflow does not know the run."""
     return Path(folder, "airflow", run_id)
+
+
+def waiting_file(folder: str, run_id: str) -> Path:
+    """The file that says, once it is there, that a run waits for others."""
+    return Path(folder, "waiting", run_id)
 
 
 def has_ended(folder: str, holder: Holder) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from tests.chaos import people, promises
-from tests.chaos.commands import CLEARED, PLANNING
+from tests.chaos.commands import CLEARED, LAST, PLANNING, task_id
+from tests.chaos.datasets import Part
 from tests.chaos.history import SOURCES, History, Past, Running, describe
 from tests.chaos.model import Import
 from tests.chaos.places import View, second
@@ -23,18 +25,33 @@ _FAILURES: Sequence[dict[str, Any]] = (
 )
 
 
+PATIENT: Final = 24 * 60
+"""Minutes, which no other run or save takes."""
+
+SPARES_DEAD_REPLACEMENTS: Final = True
+"""A run that waits for one that dies is of the same import.
+
+False once a run of another import may come after a dead replacement.
+"""
+
+HOLDS_NO_VERSIONS: Final = True
+"""Nothing is held where there are point-in-time runs: an image may have two entries then, and the model knows one."""
+
+
 def draw_import(history: History, rng: random.Random) -> Import:
     """What a run is asked for."""
     origin = people.pick_origin(history, rng)
     more: dict[str, Any] = {}
     if rng.random() < 0.25:
         more["removals"] = "hold"
-    if rng.random() < 0.1 and "overwrite" not in history.without:
+    if rng.random() < (0.3 if origin == "u" else 0.1) and "overwrite" not in history.without:
         more["human_edits"] = "overwrite"
     if rng.random() < 0.1:
         more["register"] = False
     if rng.random() < 0.3:
         more["run_type"] = "scheduled"
+    if rng.random() < 0.2 and "waits" not in history.without:
+        more["max_wait_minutes"] = rng.choice([0, 10])
     if SOURCES[origin] == "s3_folder":
         if rng.random() < 0.2:
             more["aliases"] = {rng.choice(people.FOLDERS): rng.choice(people.LABELS)}
@@ -42,7 +59,16 @@ def draw_import(history: History, rng: random.Random) -> Import:
             more["exclude"] = frozenset([rng.choice(people.FOLDERS)])
         if rng.random() < 0.05:
             more["automatic_labeling"] = False
+        if history.is_split:
+            more["test_share"] = rng.choice([0.2, 0.4, 0.5])
+            more["is_split"] = rng.random() < 0.95
+            more["freeze_test"] = rng.random() < 0.15
+            more["is_grouped"] = rng.random() < 0.1
+    if history.place.keeps_versions and more.get("removals") == "hold" and HOLDS_NO_VERSIONS:
+        del more["removals"]
     asked = history.asked(origin, **more)
+    if asked.lists_folder and "past" not in history.without and rng.random() < history.past_share:
+        return replace(asked, as_of=rng.choice(history.moments()), is_past=True)
     times = sorted({past.asked.as_of for past in history.past})
     if times and asked.lists_folder and rng.random() < 0.2 and "repeated" not in history.without:
         return replace(asked, as_of=rng.choice(times))
@@ -62,7 +88,7 @@ def dry_then_real(history: History, rng: random.Random) -> None:
     asked = draw_import(history, rng)
     first = {
         "register": replace(asked, register=False),
-        "removals": replace(asked, removals="hold"),
+        "removals": asked if history.place.keeps_versions and HOLDS_NO_VERSIONS else replace(asked, removals="hold"),
         "human_edits": replace(asked, human_edits="keep"),
     }[
         rng.choice(
@@ -191,10 +217,10 @@ def two_runs(history: History, rng: random.Random) -> None:
         history.say(f"  run {first.run_id} of {describe(first.asked)}")
 
         def meanwhile(_: Running) -> None:
+            history.look(first)
             with history.begun(other) as second_run:
                 history.say(f"  run {second_run.run_id} of {describe(second_run.asked)}")
                 history.finish(second_run)
-                history.look(first)
                 history.judge(second_run)
 
         first.meanwhile = meanwhile
@@ -202,20 +228,91 @@ def two_runs(history: History, rng: random.Random) -> None:
         history.judge(first)
 
 
+def waiting_run(history: History, rng: random.Random) -> None:
+    """A run waits until another one has ended, or a save of the gallery, and then goes on."""
+    asked = replace(draw_import(history, rng), register=True)
+    people.add_to(history, rng, asked.origin)
+    asked = replace(asked, as_of=second(datetime.now(UTC)), is_past=False)
+    if rng.random() < 0.4 and "gallery" not in history.without:
+        _wait_for_save(history, rng, asked)
+    else:
+        _wait_for_run(history, rng, asked, is_killed=rng.random() < 0.3)
+
+
+def _wait_for_run(history: History, rng: random.Random, asked: Import, *, is_killed: bool) -> None:
+    """:param is_killed: whether the other one is killed, and does not end by itself"""
+    # What runs of other imports do after a dead replacement is left to those who work on it.
+    is_same = (is_killed and SPARES_DEAD_REPLACEMENTS) or rng.random() < 0.5
+    other = replace(asked if is_same else draw_import(history, rng), max_wait_minutes=PATIENT)
+    which: Which = rng.choice(["document", "rekognition_write"])
+    trap = Trap(kind="hold", which=which, at=rng.randint(1, 4), is_after=rng.random() < 0.5)
+    with ExitStack() as stack:
+        waiting: list[Running] = []
+
+        def meanwhile(running: Running) -> None:
+            history.look(running)
+            # It does not change the dataset before the first one was judged.
+            second = stack.enter_context(history.begun(other, Trap(kind="hold", which="rekognition_write", at=1)))
+            history.say(f"  run {second.run_id} of {describe(second.asked)}")
+            waiting.append(second)
+            if history.await_wait(second):
+                history.say(f"  {second.run_id} waits")
+                history.tally.add("waits for a run")
+            if is_killed:
+                running.job.signal(signal.SIGKILL)
+
+        first = stack.enter_context(history.begun(asked, trap, meanwhile=meanwhile))
+        history.say(f"run {first.run_id} of {describe(first.asked)} {trap}")
+        history.finish(first)
+        history.judge(first)
+        for second in waiting:
+            history.finish(second)
+            history.judge(second)
+            _check_patience(second)
+
+
+def _wait_for_save(history: History, rng: random.Random, asked: Import) -> None:
+    asked = replace(asked, max_wait_minutes=PATIENT)
+    dataset = history.datasets["train"]
+    with dataset.place.held_saves() as held:
+        pending = people.begin_save(history, dataset, rng)
+        if pending is None or not held.reached(pending.save_id):
+            return
+        with history.begun(asked) as running:
+            history.say(f"run {running.run_id} of {describe(running.asked)}")
+            running.meanwhile = lambda _: None
+            part = next(part for part in running.parts if part.dataset is dataset)
+            part.saves.append(pending)
+            if history.await_wait(running):
+                history.say(f"  {running.run_id} waits for the save")
+                history.tally.add("waits for a save")
+            held.release()
+            history.finish(running)
+            history.judge(running)
+            _check_patience(running)
+
+
+def _check_patience(running: Running) -> None:
+    error = (running.ended or {}).get("error", "")
+    if "DATASET_LEASED" in error:
+        raise promises.BrokenPromiseError("a run waits as long as it may", f"{running.run_id}: {error}")
+
+
 def paused_run(history: History, rng: random.Random) -> None:
     """A run's machine sleeps, and the run is taken for ended; others work, and it wakes."""
     history.tally.add("pauses")
     trap = _draw_hold(history, rng)
-    is_registered: list[bool] = []
+    overtaken: list[Part] = []
 
     def meanwhile(running: Running) -> None:
         running.job.signal(signal.SIGSTOP)
         try:
             if _is_under_way(running, trap):
                 return
-            is_registered.append(history.is_registered_by(running))
-            if not is_registered[0]:
+            if not history.is_registered_by(running):
                 overtake(running)
+                planned = history.xcoms(running)
+                overtaken.extend(part for part in running.parts if task_id(part.dataset.type, PLANNING) in planned)
         finally:
             running.job.signal(signal.SIGCONT)
 
@@ -223,7 +320,7 @@ def paused_run(history: History, rng: random.Random) -> None:
         history.airflow(running.run_id, "failed")
         history.look(running)
         acts = [people.edit]
-        if "built" in history.xcoms(running):
+        if "divided" in history.xcoms(running):
             acts += [people.add, people.delete, people.rename]
         for act in rng.sample(acts, min(len(acts), 2)):
             act(history, rng)
@@ -233,7 +330,10 @@ def paused_run(history: History, rng: random.Random) -> None:
     with history.begun(draw_import(history, rng), trap, meanwhile=meanwhile) as running:
         history.say(f"run {running.run_id} of {describe(running.asked)} {trap}")
         history.finish(running)
-        history.judge(running, may_change=running.is_green or not is_registered or is_registered[0])
+        done = history.xcoms(running)
+        history.judge(
+            running, may_change=lambda part: part not in overtaken or task_id(part.dataset.type, LAST) in done
+        )
 
 
 def clear(history: History, rng: random.Random) -> None:
@@ -242,15 +342,19 @@ def clear(history: History, rng: random.Random) -> None:
         return
     past: Past = rng.choice(history.past[-6:])
     task = rng.choice(CLEARED)
+    dataset_type = rng.choice(past.asked.dataset_types) if past.asked.is_split else "train"
     history.tally.add("clears")
-    before = View(history.place)
-    snapshot_id = history.xcoms(past).get("publish_snapshot", {}).get("snapshot_id")
+    place = history.datasets[dataset_type].place
+    before, done = View(place), history.xcoms(past)
+    snapshot_id = done.get(task_id(dataset_type, "publish_snapshot"), {}).get("snapshot_id")
     is_newest = snapshot_id == before.registered_of(past.command.conf)
+    was_green = task_id(dataset_type, LAST) in done
     # A task after the last look at the dataset knows nothing of what came after it.
-    may_change = not past.is_green or task == PLANNING or (task == "register" and is_newest)
-    with history.begun_again(past, cleared_from=task) as running:
-        history.say(f"run {past.command.run_id} is cleared from {task}")
+    may_change = not was_green or task == PLANNING or (task == "register" and is_newest)
+    history.clear(past, dataset_type, task)
+    with history.begun_again(past) as running:
+        history.say(f"run {past.command.run_id} is cleared from {task_id(dataset_type, task)}")
         history.finish(running)
-        history.judge(running, may_change=may_change, is_cleared=True)
-    if not may_change and before.current.get("snapshot_id") != View(history.place).current.get("snapshot_id"):
+        history.judge(running, may_change=lambda _: may_change, is_cleared=True)
+    if not may_change and before.current.get("snapshot_id") != View(place).current.get("snapshot_id"):
         raise promises.BrokenPromiseError("a cleared task changes nothing", "current.json names another snapshot")

@@ -22,7 +22,7 @@ from botocore.config import Config
 from tests.chaos import disturbances, people
 from tests.chaos.crew import Crew, running_crew
 from tests.chaos.history import History
-from tests.chaos.places import IMAGES, WORKSPACE, Place
+from tests.chaos.places import IMAGES, VERSIONS, WORKSPACE, Place
 from tests.chaos.promises import BrokenPromiseError
 from tests.chaos.proxy import Proxy
 from tests.chaos.tally import Tally
@@ -41,6 +41,7 @@ STEPS: Final[dict[str, tuple[Act, int]]] = {
     "copy": (people.copy, 2),
     "damage": (people.damage, 2),
     "repair": (people.repair, 2),
+    "change_computer": (people.change_computer, 3),
     "edit": (people.edit, 9),
     "label_elsewhere": (people.label_elsewhere, 1),
     "delete_dataset": (people.delete_dataset, 1),
@@ -53,12 +54,16 @@ STEPS: Final[dict[str, tuple[Act, int]]] = {
     "race": (disturbances.raced_run, 5),
     "usurp": (disturbances.usurped_run, 1),
     "two_runs": (disturbances.two_runs, 2),
+    "wait": (disturbances.waiting_run, 3),
     "pause": (disturbances.paused_run, 3),
     "clear": (disturbances.clear, 3),
 }
 """What may happen, and how often in comparison."""
 
-FEATURES: Final = frozenset({*STEPS, "overwrite", "repeated", "deleted", "gallery", "events", "trust", "b", "m", "c"})
+KINDS: Final = {"split": 0.25, "past": 0.2, "b": 0.4, "m": 0.4, "c": 0.3, "d": 0.3, "u": 0.3}
+"""Kinds of imports that a history may have, and how likely it has them."""
+
+FEATURES: Final = frozenset({*STEPS, *KINDS, "overwrite", "repeated", "deleted", "gallery", "events", "trust", "waits"})
 """What a history may do without."""
 
 _ALWAYS: Final = frozenset({"add", "run"})
@@ -87,10 +92,12 @@ class Failure:
     log: Sequence[str]
     only: Sequence[int] | None = None
     without: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         only = f" ONLY={','.join(map(str, self.only))}" if self.only is not None else ""
         only += f" WITHOUT={','.join(sorted(self.without))}" if self.without else ""
+        only += f" KINDS={','.join(sorted(self.kinds))}" if self.kinds else ""
         story = "\n".join(f"  {line}" for line in self.log)
         return f"Broken promise: {self.promise}\n  {self.detail}\nReplay: make chaos SEED={self.seed}{only}\n{story}"
 
@@ -116,6 +123,7 @@ class Stage:
     folder: Path
     tally: Tally = field(default_factory=Tally)
     without: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -128,8 +136,9 @@ class Stage:
         }
         self.s3 = boto3.client("s3", endpoint_url=self.aws.s3_endpoint, **arguments)
         self.rekognition = boto3.client("rekognition", endpoint_url=self.aws.rekognition_endpoint, **arguments)
-        for bucket in (IMAGES, WORKSPACE):
+        for bucket in (IMAGES, VERSIONS, WORKSPACE):
             self.s3.create_bucket(Bucket=bucket)
+        self.s3.put_bucket_versioning(Bucket=VERSIONS, VersioningConfiguration={"Status": "Enabled"})
 
     def play(self, seed: int, only: Sequence[int] | None = None) -> Failure | None:
         """One history; the promise that it broke."""
@@ -143,7 +152,7 @@ class Stage:
         history = History(place, self.proxy, self.crew, self.tally, self.without)
         self.tally.add("histories")
         try:
-            begin(history, random.Random(seed))
+            begin(history, random.Random(seed), self.kinds)
             for number, step in steps:
                 if step.name in self.without:
                     continue
@@ -153,12 +162,11 @@ class Stage:
             history.say("[end]")
             history.settle()
         except BrokenPromiseError as broken:
-            return Failure(seed, broken.promise, broken.detail, history.log, only, self.without)
+            return Failure(seed, broken.promise, broken.detail, history.log, only, self.without, self.kinds)
         except Exception as error:  # a fault of the harness is a finding as well
             where = traceback.format_exc()
-            return Failure(
-                seed, f"harness: {type(error).__name__}", f"{error}\n{where}", history.log, only, self.without
-            )
+            promise = f"harness: {type(error).__name__}"
+            return Failure(seed, promise, f"{error}\n{where}", history.log, only, self.without, self.kinds)
         finally:
             self.aws.clear_faults()
             self.aws.delete_projects()
@@ -187,24 +195,32 @@ class Stage:
         return best
 
 
-def begin(history: History, rng: random.Random) -> None:
-    """Some images in each of a few folders."""
-    origins = ["a", *(origin for origin in ("b", "m", "c") if rng.random() < 0.4)]
-    for origin in origins:
-        if origin in history.without:
-            continue
+def begin(history: History, rng: random.Random, kinds: frozenset[str]) -> None:
+    """Some images in each of a few folders.
+
+    :param kinds: that the history has whatever its seed says
+    """
+    drawn = {kind for kind, chance in KINDS.items() if rng.random() < chance}
+    chosen = (drawn | kinds) - history.without
+    history.is_split = "split" in chosen
+    if "past" in chosen:
+        history.keep_versions()
+    if "u" in chosen:
+        history.labels_uploads = rng.random() < 0.6
+        people.fill_computer(history, rng, rng.randint(4, 8))
+    for origin in ("a", *(each for each in ("b", "m", "c", "d") if each in chosen)):
         for _ in range(rng.randint(5, 9) if origin == "a" else rng.randint(3, 5)):
             key = people.new_key(history, rng, origin)
             history.put(key, history.new_content())
-    history.say(f"{', '.join(history.keys())}")
+    history.say(f"{' '.join(sorted(chosen))} {', '.join(history.keys())}".strip())
 
 
 @contextmanager
-def stage(*, without: frozenset[str] = frozenset()) -> Iterator[Stage]:
+def stage(*, without: frozenset[str] = frozenset(), kinds: frozenset[str] = frozenset()) -> Iterator[Stage]:
     """Local AWS, a proxy and a crew until the block ends."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
         aws = stack.enter_context(running_local_aws(folder / "aws", "--status-delay", "0.02"))
         proxy = stack.enter_context(Proxy(aws.s3_endpoint, aws.rekognition_endpoint))
         crew = stack.enter_context(running_crew(folder))
-        yield Stage(aws, proxy, crew, folder, without=without)
+        yield Stage(aws, proxy, crew, folder, without=without, kinds=kinds)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from tests.chaos.commands import DATASET_TYPES, DatasetType
 from tests.chaos.contents import Said, says
 
 PERSON = "a person"
@@ -47,13 +48,18 @@ class Import:
     :ivar folder: prefix of its images, with a slash at the end
     :ivar lists_folder: whether all that lies in the folder is the import's, as for an S3 folder; else only images that
         it has brought are
+    :ivar only_adds: whether it removes nothing
     :ivar exclude: child folders that are left out
     :ivar as_of: UTC as ``YYYY-MM-DDTHH:MM:SS``
+    :ivar is_past: whether it is about the folder as it was at that time
+    :ivar is_split: whether it is for both datasets of the project
+    :ivar is_grouped: whether images of one folder stay together in a split
     """
 
     origin: str
     folder: str
     lists_folder: bool = True
+    only_adds: bool = False
     human_edits: Literal["keep", "overwrite"] = "keep"
     removals: Literal["replace", "hold"] = "replace"
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +68,17 @@ class Import:
     register: bool = True
     run_type: Literal["manual", "scheduled"] = "manual"
     as_of: str = ""
+    is_past: bool = False
+    max_wait_minutes: int = 60
+    is_split: bool = False
+    test_share: float = 0.2
+    freeze_test: bool = False
+    is_grouped: bool = False
+
+    @property
+    def dataset_types(self) -> tuple[DatasetType, ...]:
+        """The datasets that it is for."""
+        return DATASET_TYPES if self.is_split else ("train",)
 
     def label_folder(self, key: str) -> str:
         """The first folder below the import's; empty where the image lies in none."""
@@ -74,15 +91,41 @@ class Source:
     """What an import finds.
 
     :ivar images: what it says of each image
-    :ivar newer: what it says of images that were written after its time; it takes those that it knows from before
+    :ivar newer: what it says of images that were written after its time; it takes those that it knows from before,
+        unless it is about the past
     :ivar unsettled: images of which it cannot say anything now, so that their entries stay as they are
     :ivar listed: all objects of its folder
+    :ivar elsewhere: images that a split gives to the project's other dataset
+    :ivar conflicts: images whose place is taken by other bytes, which nobody overwrites
+    :ivar refused: files that are not sent, as the ledger names them
+    :ivar brings: numbers of the contents that it writes to the bucket, by key, where they are not there yet
     """
 
     images: Mapping[str, Said]
     unsettled: Collection[str]
     listed: Listing
     newer: Mapping[str, Said] = field(default_factory=dict)
+    elsewhere: Collection[str] = ()
+    conflicts: Collection[str] = ()
+    refused: Collection[str] = ()
+    brings: Mapping[str, int] = field(default_factory=dict)
+
+    def divided(self, here: Collection[str], elsewhere: Collection[str]) -> Source:
+        """What of it is for one dataset of a split.
+
+        :param here: images that this dataset gets
+        :param elsewhere: those that the other one gets
+        """
+        known = {**self.images, **self.newer}
+        left = {key for key in known if key not in here and key not in elsewhere}
+        return replace(
+            self,
+            images={key: said for key, said in known.items() if key in here},
+            # Neither dataset gets what is newer, or belongs to a frozen test image: its entry stays where it is.
+            unsettled=({*self.unsettled} - known.keys()) | left,
+            newer={key: said for key, said in self.newer.items() if key in left},
+            elsewhere=elsewhere,
+        )
 
     def says(self, key: str) -> Said | None:
         """What it says of an image, if it takes it."""
@@ -91,12 +134,22 @@ class Source:
     @property
     def is_refused(self) -> bool:
         """Whether a run has to fail: no image, or too many that cannot be read."""
-        faulty = sum(self.listed[key].size is None for key in self.unsettled)
+        # Of files that are refused, the share is one of all images of the dataset.
+        return not self.images or (self.may_be_refused and not self.refused)
+
+    @property
+    def may_be_refused(self) -> bool:
+        """Whether a run may fail for what it finds."""
+        unreadable = {key for key in self.unsettled if self.listed[key].size is None}
+        faulty = len(unreadable | {*self.conflicts}) + len(self.refused)
         return not self.images or faulty > MAX_FAULTY_SHARE * (faulty + len(self.images))
 
 
 def find_source(asked: Import, bucket: Listing) -> Source:
-    """The folder rule: an image's label is the first folder below the import's folder."""
+    """The folder rule: an image's label is the first folder below the import's folder.
+
+    :param bucket: as the import lists it, which may be as it was
+    """
     listed = {key: found for key, found in bucket.items() if key.startswith(asked.folder)}
     images: dict[str, Said] = {}
     newer: dict[str, Said] = {}
@@ -116,6 +169,41 @@ def find_source(asked: Import, bucket: Listing) -> Source:
         else:
             images[key] = said
     return Source(images=images, unsettled=unsettled, listed=listed, newer=newer)
+
+
+def find_copies(asked: Import, originals: Mapping[str, int], known: Listing, bucket: Listing) -> Source:
+    """The images of another dataset, which are copied to the import's folder.
+
+    :param originals: numbers of their contents, by the keys of the copies
+    :param known: the contents, by these keys
+    """
+    conflicts = {key for key in originals if key in bucket and bucket[key].etag != known[key].etag}
+    listed = {key: bucket[key] if key in conflicts else known[key] for key in originals}
+    images = {key: _labelled(asked, key) for key in originals if key not in conflicts and known[key].size is not None}
+    unsettled = originals.keys() - images.keys()
+    return Source(images=images, unsettled=unsettled, listed=listed, conflicts=conflicts, brings=originals)
+
+
+def find_files(asked: Import, files: Mapping[str, int], known: Listing, bucket: Listing, place: str) -> Source:
+    """The files of a computer, which are sent to the import's folder.
+
+    :param files: numbers of their contents, by the keys that they get
+    :param known: the contents, by these keys
+    :param place: of the files on the computer, as the ledger names it
+    """
+    images = {
+        key: _labelled(asked, key)
+        for key in files
+        if known[key].size is not None and (key not in bucket or bucket[key].etag == known[key].etag)
+    }
+    refused = [place + key.removeprefix(asked.folder) for key in files if key not in images]
+    listed = {key: known[key] for key in images}
+    brings = {key: files[key] for key in images}
+    return Source(images=images, unsettled=(), listed=listed, refused=refused, brings=brings)
+
+
+def _labelled(asked: Import, key: str) -> Said:
+    return says(*filter(None, [asked.label_folder(key)])) if asked.automatic_labeling else Said()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +240,18 @@ class Expectation:
 
     accepted: Mapping[str, Accepted]
     moved: Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """People's work on images that a split gives to another dataset than before, by the images' keys now.
+
+    :ivar sure: what has to come with its image
+    :ivar maybe: what may
+    """
+
+    sure: Mapping[str, Said] = field(default_factory=dict)
+    maybe: Mapping[str, Collection[Said]] = field(default_factory=dict)
 
 
 class Truth:
@@ -224,10 +324,37 @@ class Truth:
 
     # What runs do
 
-    def expect(self, asked: Import, source: Source) -> Expectation:
-        """What a green run leaves."""
+    def arriving(self, asked: Import, source: Source, other: Truth) -> Arrivals:
+        """The work that images bring which are new here, and which the project's other dataset knows.
+
+        :param source: what the import finds for this dataset
+        :param other: of the other dataset, before the import changes either of them
+        """
+        here, there = self.brought(asked.origin).contents, other.brought(asked.origin).contents
+        moved, maybe_moved = other._moves(asked, source)
+        sure: dict[str, Said] = {}
+        maybe: dict[str, set[Said]] = {}
+        for key in source.images:
+            if key in self.entries or key in here:
+                continue
+            places = [key, *filter(None, [moved.get(key)]), *maybe_moved.get(key, ())]
+            works = {place: other._work_at(place) for place in places if other._has_work(asked.origin, place)}
+            found = {work for work in works.values() if work is not None}
+            is_sure = [*works] == [key] and key in there and key in other.entries
+            if is_sure and other._whose(asked.origin, key) == PERSON:
+                (sure[key],) = found
+            elif found:
+                maybe[key] = found
+        return Arrivals(sure=sure, maybe=maybe)
+
+    def expect(self, asked: Import, source: Source, arriving: Arrivals | None = None) -> Expectation:
+        """What a green run leaves.
+
+        :param arriving: work that comes with images of a split from the other dataset
+        """
         if not asked.register:
             return Expectation(accepted={}, moved={})
+        arriving = arriving or Arrivals()
         sure, maybe = self._moves(asked, source)
         newer = {source.listed[key].etag for key in source.newer}
         accepted: dict[str, Accepted] = {}
@@ -236,7 +363,9 @@ class Truth:
                 accepted[key] = self._present(asked, source.listed[key], key, ours)
             else:
                 image = source.listed[key]
-                accepted[key] = self._absent(asked, image, key, ours, sure.get(key), maybe.get(key, ()))
+                moved_here = self._work_at(sure[key]) if key in sure else arriving.sure.get(key)
+                found = [*filter(None, map(self._work_at, maybe.get(key, ()))), *arriving.maybe.get(key, ())]
+                accepted[key] = self._absent(asked, image, key, ours, moved_here, found)
                 for said in self.perhaps_aside.get(key, ()):
                     accepted[key] |= {None if _misfits(said, image) else said}
         for key, entry in self.entries.items():
@@ -245,7 +374,7 @@ class Truth:
                 if self.brought(asked.origin).contents.get(key) in newer:
                     # It has moved to where the run does not take it from yet, and is not gone.
                     accepted[key] |= {entry.said}
-        for key, ours in source.newer.items():
+        for key, ours in source.newer.items() if not asked.is_past else ():
             image = source.listed[key]
             if key in self.entries:
                 accepted[key] |= self._present(asked, image, key, ours)
@@ -263,24 +392,24 @@ class Truth:
     def _present(self, asked: Import, image: Listed, key: str, ours: Said) -> Accepted:
         entry = self.entries[key]
         whose = self._whose(asked.origin, key)
-        if entry.said == ours or whose == asked.origin or asked.human_edits == "overwrite":
+        is_overwritten = asked.human_edits == "overwrite" and not asked.only_adds
+        if entry.said == ours or whose == asked.origin or is_overwritten:
             return frozenset([ours])
         stays: Accepted = frozenset([entry.said])
+        if asked.only_adds and asked.human_edits == "overwrite":
+            return stays | {ours}
         if _misfits(entry.said, image):
             stays = frozenset([None]) if asked.removals == "replace" else stays
         return stays | {ours} if whose == EITHER else stays
 
     def _absent(
-        self, asked: Import, image: Listed, key: str, ours: Said, moved_from: str | None, maybe: Iterable[str]
+        self, asked: Import, image: Listed, key: str, ours: Said, moved: Said | None, found: Iterable[Said]
     ) -> Accepted:
         aside = self.aside.get(key)
-        found = [self._work_at(old) for old in maybe]
         if asked.human_edits == "overwrite":
-            sure = self._work_at(moved_from) if moved_from else None
-            return frozenset([ours, *filter(None, [aside, sure, *found])])
-        if moved_from:
-            work = self._work_at(moved_from)
-            return frozenset([work, aside] if aside else [work])
+            return frozenset([ours, *filter(None, [aside, moved]), *found])
+        if moved:
+            return frozenset([moved, aside] if aside else [moved])
         if aside:
             return frozenset([None if _misfits(aside, image) else aside, *found])
         return frozenset([ours, *found])
@@ -288,7 +417,7 @@ class Truth:
     def _gone(self, asked: Import, source: Source, key: str, entry: Entry) -> Accepted:
         stays: Accepted = frozenset([entry.said])
         removed: Accepted = frozenset([None])
-        if key in source.unsettled or (asked.lists_folder and not key.startswith(asked.folder)):
+        if asked.only_adds or key in source.unsettled or (asked.lists_folder and not key.startswith(asked.folder)):
             return stays
         if not asked.lists_folder and key not in self.brought(asked.origin).contents:
             # A run that did not end well may have brought it.
@@ -314,10 +443,10 @@ class Truth:
         It is sure where an image of the last green run is gone from its key and lies under a new one, and no other
         image there was or is has these bytes.
         """
-        before = self.brought(asked.origin).contents
+        before = {} if asked.only_adds else self.brought(asked.origin).contents
         gone: dict[str, list[str]] = {}
         for key, etag in before.items():
-            if key not in source.images:
+            if key not in source.images and key not in source.elsewhere:
                 gone.setdefault(etag, []).append(key)
         new: dict[str, list[str]] = {}
         for key in source.images:
@@ -386,6 +515,10 @@ class Truth:
             self.aside.pop(key, None)
             self.perhaps_aside.pop(key, None)
         self._follow_moves(expected, actual, before)
+        if asked.human_edits == "overwrite":
+            # Work gives way at an image's new place as at the one where it was done.
+            gone = {old for new, olds in expected.moved.items() if actual.get(new) == source.says(new) for old in olds}
+            overwritten |= {old: self.aside.pop(old) for old in gone & before.keys() & self.aside.keys()}
         held = {key: etag for key, etag in brought.contents.items() if key in self.entries}
         taken = [*source.images, *(key for key in source.newer if key in actual)]
         brought.contents = held | {key: source.listed[key].etag for key in taken}

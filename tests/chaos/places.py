@@ -10,10 +10,11 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -29,13 +30,16 @@ from include.gallery.services import DatasetState, RunSource
 from include.gallery.snapshots import DatasetName
 from include.object_store.registration_journal import Holder
 from include.object_store.snapshots import time_of
-from tests.chaos.commands import has_ended
+from tests.chaos.commands import DatasetType, has_ended
 from tests.chaos.contents import Content, Said, content, read_lines, write_line
 from tests.chaos.model import Listed, Listing
 from tests.fixtures.local_aws import LocalAws
 from tests.gallery.placed_services import LocalDatasets, NoRuns, PlacedServices
 
 IMAGES = "example-chaos-images"
+VERSIONS = "example-chaos-versions"
+"""A bucket that keeps versions."""
+
 WORKSPACE = "example-chaos-workspace"
 _PATIENCE_S = 20.0
 _POLL_S = 0.01
@@ -84,18 +88,50 @@ class ServicesHere(PlacedServices):
         super().__init__(place)  # type: ignore[arg-type]
         self._workspace = self._workspace.parse(place.workspace_uri)
         self._datasets = DatasetsHere(place)  # type: ignore[arg-type]
+        self._datasets.before_update = self._hold
+        self.held: HeldSaves | None = None
         self._runs = RunsHere(place.folder)
 
     def runs(self) -> RunSource:
         return self._runs
 
+    def _hold(self) -> None:
+        if self.held is not None:
+            self.held.hold()
+
+
+class HeldSaves:
+    """Saves that wait right before their first write, until they are released."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._is_reached, self._is_released = Event(), Event()
+
+    def hold(self) -> None:
+        """Called by a save."""
+        self._is_reached.set()
+        self._is_released.wait(_PATIENCE_S)
+
+    def reached(self, save_id: str) -> bool:
+        """Whether a save is held, once it is, or is over."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while not self._is_reached.wait(_POLL_S):
+            if self._place.save_of(save_id).state in ("saved", "failed") or time.monotonic() > give_up:
+                return False
+        return True
+
+    def release(self) -> None:
+        self._is_released.set()
+
 
 @dataclass(frozen=True)
 class Place:
-    """One history's part of the services.
+    """One history's part of the services, as people see it who look at one of its project's two datasets.
 
     :ivar name: unique; names the project and the folders
     :ivar folder: on this machine
+    :ivar dataset_type: of the dataset
+    :ivar images: the bucket of the images
     """
 
     aws: LocalAws
@@ -103,6 +139,12 @@ class Place:
     rekognition: Any
     name: str
     folder: Path
+    dataset_type: DatasetType = "train"
+    images: str = IMAGES
+
+    def of_type(self, dataset_type: DatasetType) -> Place:
+        """The same place for who looks at a dataset of this type."""
+        return replace(self, dataset_type=dataset_type)
 
     @property
     def project(self) -> str:
@@ -116,36 +158,60 @@ class Place:
     def workspace_uri(self) -> str:
         return f"s3://{WORKSPACE}/{self.name}"
 
-    @property
-    def source_project(self) -> str:
+    def source_project(self, origin: str) -> str:
         """Of the dataset that is copied."""
-        return f"{self.name}-source"
+        return f"{self.name}-{origin}-source"
+
+    @property
+    def computer(self) -> Path:
+        """A folder whose images are uploaded."""
+        return self.folder / "computer"
+
+    @property
+    def copies_prefix(self) -> str:
+        """Of images that are copied from another dataset."""
+        return f"{self.name}/d/"
 
     @property
     def dataset_folder(self) -> str:
-        return f"{self.name}/datasets/{self.project}/train/"
+        return f"{self.name}/datasets/{self.project}/{self.dataset_type}/"
+
+    @property
+    def history_prefix(self) -> str:
+        """Of the copies of images as they were, which point-in-time runs make."""
+        return f"{self.name}-history/"
+
+    @property
+    def keeps_versions(self) -> bool:
+        return self.images == VERSIONS
 
     def ref(self, key: str) -> str:
-        return f"s3://{IMAGES}/{key}"
+        return f"s3://{self.images}/{key}"
 
     # The bucket
 
-    def put(self, key: str, what: Content) -> None:
-        self.s3.put_object(Bucket=IMAGES, Key=key, Body=what.data)
+    def put(self, key: str, what: Content) -> str:
+        """The id of the version; empty where the bucket keeps none."""
+        version_id: str = self.s3.put_object(Bucket=self.images, Key=key, Body=what.data).get("VersionId", "")
+        return version_id
 
-    def remove(self, key: str) -> None:
-        self.s3.delete_object(Bucket=IMAGES, Key=key)
+    def remove(self, key: str) -> str:
+        """The id of the delete marker; empty where the bucket keeps no versions."""
+        version_id: str = self.s3.delete_object(Bucket=self.images, Key=key).get("VersionId", "")
+        return version_id
 
-    def listing(self) -> dict[str, Listed]:
-        """What lies in the history's folder; sizes are those of `known` contents."""
-        found: dict[str, Listed] = {}
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=IMAGES, Prefix=f"{self.name}/")
+    def listing(self, prefix: str = "") -> dict[str, Listed]:
+        """What lies in the history's folder, or below a prefix, without sizes."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.images, Prefix=prefix or f"{self.name}/")
+        return {each["Key"]: _listed(each) for page in pages for each in page.get("Contents", [])}
+
+    def versions(self) -> dict[str, tuple[str, Listed]]:
+        """All that ever lay in the history's folder, by version id: key and object; a delete marker has no ETag."""
+        found: dict[str, tuple[str, Listed]] = {}
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.images, Prefix=f"{self.name}/")
         for page in pages:
-            for each in page.get("Contents", []):
-                modified = each["LastModified"].astimezone(UTC)
-                found[each["Key"]] = Listed(
-                    etag=each["ETag"].strip('"'), size=None, last_modified=f"{modified:%Y-%m-%dT%H:%M:%S}"
-                )
+            for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                found[each["VersionId"]] = (each["Key"], _listed(each))
         return found
 
     # The dataset
@@ -155,11 +221,19 @@ class Place:
         found = self.rekognition.describe_projects(ProjectNames=[project])["ProjectDescriptions"]
         return {each["DatasetType"]: each for project in found for each in project["Datasets"]}
 
+    def _found(self) -> dict[str, Any] | None:
+        return self.datasets(self.project).get(self.dataset_type.upper())
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is no dataset, not even one that is being deleted."""
+        return self._found() is None
+
     def dataset(self) -> dict[str, Any] | None:
-        """The training dataset, once nothing is under way; None where there is none."""
+        """The dataset, once nothing is under way; None where there is none."""
         give_up = time.monotonic() + _PATIENCE_S
         while True:
-            found = self.datasets(self.project).get("TRAIN")
+            found = self._found()
             if found is None or not found["Status"].endswith("_IN_PROGRESS"):
                 return found
             if time.monotonic() > give_up:
@@ -177,21 +251,41 @@ class Place:
         return self.entries_of(found["DatasetArn"]) if found and found["Status"] != "CREATE_FAILED" else {}
 
     def entries_of(self, arn: str) -> dict[str, Said]:
-        if not arn:
-            return {}
+        return self.by_key(self._said_of(arn)) if arn else {}
+
+    def _said_of(self, arn: str) -> dict[str, Said]:
         pages = self.rekognition.get_paginator("list_dataset_entries").paginate(DatasetArn=arn)
-        return self.by_key(read_lines(line for page in pages for line in page["DatasetEntries"]))
+        return read_lines(line for page in pages for line in page["DatasetEntries"])
+
+    def refs(self) -> dict[str, str]:
+        """Where the images of the dataset's entries lie, by key: a point-in-time run names copies of old versions."""
+        found = self.dataset()
+        return {self.key(ref): ref for ref in self._said_of(found["DatasetArn"])} if found else {}
+
+    def shown_size(self, key: str) -> tuple[int, int] | None:
+        """Width and height of the image that an entry shows."""
+        ref = self.refs().get(key, self.ref(key)) if self.keeps_versions else self.ref(key)
+        found = self.s3.head_object(Bucket=self.images, Key=ref.removeprefix(self.ref("")))
+        return _SIZES.get(found["ETag"].strip('"'))
+
+    def key(self, source_ref: str) -> str:
+        """The key of an image that is, or once was, there."""
+        key = source_ref.removeprefix(self.ref(""))
+        return key.removeprefix(self.history_prefix).split("/", 2)[2] if key.startswith(self.history_prefix) else key
 
     def by_key(self, said: Mapping[str, Said]) -> dict[str, Said]:
-        head = len(self.ref(""))
-        return {source_ref[head:]: each for source_ref, each in said.items()}
+        found = {self.key(source_ref): each for source_ref, each in said.items()}
+        if len(found) < len(said):
+            raise ValueError(f"an image has two entries: {sorted(said)}")
+        return found
 
     def update(self, entries: Mapping[str, Said]) -> bool:
         """A person sends entries; False where the service refuses them, as the dataset is busy or gone."""
-        found = self.datasets(self.project).get("TRAIN")
+        found = self._found()
         if found is None:
             return False
-        lines = "\n".join(write_line(self.ref(key), said) for key, said in entries.items())
+        refs = self.refs() if self.keeps_versions else {}
+        lines = "\n".join(write_line(refs.get(key, self.ref(key)), said) for key, said in entries.items())
         try:
             self.rekognition.update_dataset_entries(
                 DatasetArn=found["DatasetArn"], Changes={"GroundTruth": lines.encode()}
@@ -205,7 +299,7 @@ class Place:
 
     def delete_dataset(self) -> bool:
         """A person deletes the dataset; False where the service refuses that."""
-        found = self.datasets(self.project).get("TRAIN")
+        found = self._found()
         if found is None:
             return False
         try:
@@ -217,8 +311,11 @@ class Place:
         self.dataset()
         return True
 
-    def create_dataset(self, project: str, entries: Mapping[str, Said]) -> bool:
-        """A person creates a dataset; False where there is one, or one that is not gone yet."""
+    def create_dataset(self, entries: Mapping[str, Said]) -> bool:
+        """A person creates the dataset; False where there is one, or one that is not gone yet."""
+        return self._create(self.project, self.dataset_type.upper(), entries)
+
+    def _create(self, project: str, dataset_type: str, entries: Mapping[str, Said]) -> bool:
         found = self.rekognition.describe_projects(ProjectNames=[project])["ProjectDescriptions"]
         arn = found[0]["ProjectArn"] if found else self.rekognition.create_project(ProjectName=project)["ProjectArn"]
         key = f"{self.name}/made/{time.monotonic_ns()}.manifest"
@@ -226,7 +323,7 @@ class Place:
         self.s3.put_object(Bucket=WORKSPACE, Key=key, Body=lines.encode())
         source = {"GroundTruthManifest": {"S3Object": {"Bucket": WORKSPACE, "Name": key}}}
         try:
-            made = self.rekognition.create_dataset(ProjectArn=arn, DatasetType="TRAIN", DatasetSource=source)
+            made = self.rekognition.create_dataset(ProjectArn=arn, DatasetType=dataset_type, DatasetSource=source)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("ResourceAlreadyExistsException", "ResourceInUseException"):
                 return False
@@ -244,9 +341,9 @@ class Place:
                 raise TimeoutError(f"{arn} does not end")
             time.sleep(_POLL_S)
 
-    def make_source(self, entries: Mapping[str, Said]) -> None:
+    def make_source(self, project: str, entries: Mapping[str, Said]) -> None:
         """Let the dataset that is copied hold these entries: where one is gone, it is deleted and created."""
-        found = self.datasets(self.source_project).get("TRAIN")
+        found = self.datasets(project).get("TRAIN")
         if found is not None:
             arn = found["DatasetArn"]
             before = self.entries_of(arn)
@@ -259,23 +356,38 @@ class Place:
                 return
             self.rekognition.delete_dataset(DatasetArn=arn)
             give_up = time.monotonic() + _PATIENCE_S
-            while self.datasets(self.source_project):
+            while self.datasets(project):
                 if time.monotonic() > give_up:
                     raise TimeoutError(f"{arn} is not deleted")
                 time.sleep(_POLL_S)
-        self.create_dataset(self.source_project, entries)
+        self._create(project, "TRAIN", entries)
 
     # The gallery
+
+    @cached_property
+    def _services(self) -> ServicesHere:
+        return ServicesHere(self)
+
+    @contextmanager
+    def held_saves(self) -> Iterator[HeldSaves]:
+        """Saves of the block wait right before their first write, with the dataset's lease."""
+        held = HeldSaves(self)
+        self._services.held = held
+        try:
+            yield held
+        finally:
+            held.release()
+            self._services.held = None
 
     @cached_property
     def _gallery(self) -> Saves:
         # A history is over before what the gallery remembers would be read again.
         gallery_datasets.LISTS_S = gallery_datasets.TARGET_S = 0.05  # type: ignore[misc]
-        return Saves(Datasets(ServicesHere(self), self.folder / "gallery"))
+        return Saves(Datasets(self._services, self.folder / f"gallery-{self.dataset_type}"))
 
     @property
     def dataset_name(self) -> DatasetName:
-        return DatasetName(project=self.project, dataset_type="train")
+        return DatasetName(project=self.project, dataset_type=self.dataset_type)
 
     def image_id(self, key: str) -> str:
         return image_id(self.ref(key))
@@ -288,12 +400,16 @@ class Place:
         """A save, once it is over."""
         give_up = time.monotonic() + _PATIENCE_S
         while True:
-            save = self._gallery.get(self.dataset_name, save_id)
+            save = self.save_of(save_id)
             if save.state in ("saved", "failed"):
                 return save
             if time.monotonic() > give_up:
                 raise TimeoutError(f"the save {save_id} is {save.state}")
             time.sleep(_POLL_S)
+
+    def save_of(self, save_id: str) -> Save:
+        """A save as it is now."""
+        return self._gallery.get(self.dataset_name, save_id)
 
     # The workspace
 
@@ -310,6 +426,10 @@ class Place:
     def read_uri(self, uri: str) -> bytes | None:
         return self.read(uri.removeprefix(f"s3://{WORKSPACE}/"))
 
+    def ledger(self, uri: str) -> list[dict[str, Any]]:
+        """The rows of a ledger that a run has staged."""
+        return rows_of(self.read_uri(uri))
+
     def said_in(self, lines: bytes) -> dict[str, Said]:
         """What the lines of a manifest say, by key."""
         return self.by_key(read_lines(lines.splitlines()))
@@ -325,9 +445,10 @@ class Place:
                     yield self.said_in(self.read(each["Key"]) or b"")
 
     def events(self) -> list[dict[str, Any]]:
-        """Asset events that runs have sent."""
+        """Asset events of the dataset that runs have sent."""
         file = self.folder / "events.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        sent = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return [event for event in sent if event["dataset_type"] == self.dataset_type]
 
 
 class View:
@@ -371,7 +492,9 @@ class View:
         :param conf: of a run of it
         """
         bases = self.current.get("bases", {})
-        origin = conf.get("s3_folder") or conf.get("manifest") or next((name for name in bases if "arn:" in name), "")
+        origin = conf.get("s3_folder") or conf.get("manifest") or "local computer"
+        if source := conf.get("source_dataset"):
+            origin = next((name for name in bases if f":project/{source.split('/')[0]}/" in name), "")
         snapshot_id: str = bases.get(origin, {}).get("snapshot_id", "")
         return snapshot_id
 
@@ -407,11 +530,10 @@ class View:
         return self._objects[snapshot_id, name]
 
     def ledger(self, snapshot_id: str) -> list[dict[str, Any]]:
-        data = self.snapshot(snapshot_id, "ledger.parquet")
-        return pq.read_table(io.BytesIO(data)).to_pylist() if data else []
+        return rows_of(self.snapshot(snapshot_id, "ledger.parquet"))
 
     def manifest(self, snapshot_id: str) -> bytes | None:
-        return self.snapshot(snapshot_id, f"{self._place.project}-train.manifest")
+        return self.snapshot(snapshot_id, f"{self._place.project}-{self._place.dataset_type}.manifest")
 
     @cached_property
     def ledgers(self) -> dict[str, list[dict[str, Any]]]:
@@ -426,6 +548,15 @@ class View:
     def said_in(self, lines: bytes) -> dict[str, Said]:
         """What the lines of a manifest say, by key."""
         return self._place.said_in(lines)
+
+
+def _listed(each: Mapping[str, Any]) -> Listed:
+    return Listed(etag=each.get("ETag", "").strip('"'), size=None, last_modified=second(each["LastModified"]))
+
+
+def rows_of(data: bytes | None) -> list[dict[str, Any]]:
+    """The rows of a ledger; none where there is no ledger."""
+    return pq.read_table(io.BytesIO(data)).to_pylist() if data else []
 
 
 def second(moment: datetime) -> str:

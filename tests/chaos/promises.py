@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.chaos.contents import Said, read_line
 from tests.chaos.model import Expectation, Import, Listing, Source, Truth, differences
-from tests.chaos.places import IMAGES, Place, View
+from tests.chaos.places import Place, View
 
 _IN_DATASET = ("registered", "unlabelled")
 _GONE = ("held", "removed", "aside")
@@ -40,13 +40,26 @@ def no_image_is_touched(place: Place, bucket: Listing) -> None:
         raise BrokenPromiseError("no image is touched", f"the bucket differs in {lost}")
 
 
-def no_work_is_lost(place: Place, truth: Truth, view: View) -> None:
-    """People's work is in the dataset, in a current ledger, in the journal's export, or in a save's record."""
+def what_was_brought_is_there(place: Place, source: Source) -> None:
+    """A green run has copied or sent its images, and their bytes are those of the source."""
+    there = place.listing()
+    wrong = [key for key in source.images if key in source.brings and key not in there]
+    if wrong:
+        raise BrokenPromiseError("images that a run brings are there", ", ".join(wrong))
+
+
+def no_work_is_lost(place: Place, truth: Truth, views: Sequence[View]) -> None:
+    """People's work is in the dataset, in a current ledger, in the journal's export, or in a save's record.
+
+    :param views: of the dataset, and of the project's other one, to which a split may have given the image
+    """
     missing = {
-        key: said for key, said in truth.work.items() if said not in (view.entries.get(key), view.export.get(key))
+        key: said
+        for key, said in truth.work.items()
+        if all(said not in (view.entries.get(key), view.export.get(key)) for view in views)
     }
     if missing:
-        kept = [(key, said) for rows in view.ledgers.values() for key, said in entries_of(rows)]
+        kept = [each for view in views for rows in view.ledgers.values() for each in entries_of(place, rows)]
         missing = {key: said for key, said in missing.items() if (key, said) not in kept}
     if missing:
         edited = list(place.edited())
@@ -55,13 +68,13 @@ def no_work_is_lost(place: Place, truth: Truth, view: View) -> None:
         raise BrokenPromiseError("no person's work is lost", ", ".join(f"{key} said {missing[key]}" for key in missing))
 
 
-def entries_of(rows: list[dict[str, Any]]) -> list[tuple[str, Said]]:
+def entries_of(place: Place, rows: list[dict[str, Any]]) -> list[tuple[str, Said]]:
     """Key and content of the entries that a ledger keeps."""
     found = []
     for row in rows:
         if row["entry"]:
             source_ref, said = read_line(row["entry"])
-            found.append((source_ref.removeprefix(f"s3://{IMAGES}/"), said))
+            found.append((place.key(source_ref), said))
     return found
 
 
@@ -96,12 +109,13 @@ def ledger_partitions_the_listing(rows: list[dict[str, Any]], asked: Import, sou
     keys = Counter(row["key"] for row in rows)
     if repeated := [key for key, count in keys.items() if count > 1]:
         raise BrokenPromiseError(promise, f"more than once: {repeated}")
-    wanted = set(source.listed) if asked.lists_folder else set(source.images)
+    wanted = set(source.listed) if asked.lists_folder else {*source.images, *source.unsettled, *source.refused}
     if absent := sorted(wanted - keys.keys()):
         raise BrokenPromiseError(promise, f"not there: {absent}")
     for row in rows:
         listed = source.listed.get(row["key"])
-        if listed is None and row["state"] not in _GONE:
+        is_another = row["key"] in source.refused or asked.only_adds
+        if listed is None and not is_another and row["state"] not in _GONE:
             raise BrokenPromiseError(promise, f"{row['key']} is {row['state']}, and is not in the bucket")
         if listed is not None and row["etag"] not in ("", listed.etag):
             raise BrokenPromiseError(promise, f"{row['key']} has another ETag")
@@ -154,12 +168,38 @@ def counts_are_the_datasets(view: View) -> None:
         )
 
 
-def what_is_overwritten_is_kept(view: View, snapshot_id: str, overwritten: Mapping[str, Said]) -> None:
+def journal_is_closed(view: View, run_id: str, *, has_written: bool) -> None:
+    """A run that has ended well has nothing under way any more, and holds nothing.
+
+    :param has_written: whether it wrote to the dataset, and so has taken over what dead runs had left
+    """
+    left = {name: value for name in ("lease", "registration", "replacement") if (value := view.journal.get(name))}
+    if left.get("replacement", {}).get("is_remainder"):
+        # Entries whose images do not exist are for the imports that brought them.
+        del left["replacement"]
+    own = {name: value for name, value in left.items() if value.get("holder", {}).get("run_id") == run_id}
+    if found := left if has_written else own:
+        raise BrokenPromiseError("the journal is closed after a run that ended well", f"{run_id} leaves {found}")
+
+
+def entries_name_images_as_they_were(place: Place, source: Source) -> None:
+    """Rekognition reads an image's bytes of the run's time, at its key or in a copy of them."""
+    there = {**place.listing(), **place.listing(place.history_prefix)}
+    wrong = []
+    for key, ref in place.refs().items():
+        found = there.get(ref.removeprefix(place.ref("")))
+        if key in source.images and (found is None or found.etag != source.listed[key].etag):
+            wrong.append(f"{ref} {'is another image' if found else 'is not there'}")
+    if wrong:
+        raise BrokenPromiseError("entries name images as they were", ", ".join(wrong))
+
+
+def what_is_overwritten_is_kept(place: Place, view: View, snapshot_id: str, overwritten: Mapping[str, Said]) -> None:
     """Work that gave way to `human_edits: overwrite` is in the snapshot."""
     if not overwritten:
         return
     before = view.said_in(view.snapshot(snapshot_id, "entries.manifest") or b"")
-    kept = entries_of(view.ledger(snapshot_id))
+    kept = entries_of(place, view.ledger(snapshot_id))
     missing = [
         f"{key} said {said}" for key, said in overwritten.items() if before.get(key) != said and (key, said) not in kept
     ]

@@ -11,10 +11,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import msgspec
@@ -22,37 +22,52 @@ import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.sdk import ExceptionRetryPolicy, RetryAction
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
+from airflow.sdk.execution_time.context import set_current_context
 from botocore import endpoint
 from urllib3.util import retry
 
 from include.custom_labels.errors import CustomLabelsError
-from include.pipelines import existing_dataset, ground_truth, publication, report, runs, s3_folder
+from include.custom_labels.split_report import SplitReport
+from include.pipelines import (
+    existing_dataset,
+    ground_truth,
+    local_computer,
+    publication,
+    report,
+    runs,
+    s3_folder,
+    waiting,
+)
 from include.pipelines.division import choose_dataset, divide_images
 from include.pipelines.gates import asks, check_gate
 from include.pipelines.inspection import inspect_images
 from include.pipelines.manifests import build_manifest, validate_manifest
 from include.pipelines.policy import DEFAULT_ARGS
-from include.pipelines.reconciliation import reconcile
-from include.pipelines.registration import Plan, plan_registration
-from include.pipelines.registration_work import RegistrationWork
+from include.pipelines.registration import Plan
+from include.pipelines.registration_tasks import PlanRegistrationOperator, RegisterDatasetOperator
 from include.pipelines.requests import REQUEST_TYPES
 from include.pipelines.runs import ImportRun
 from include.pipelines.steps import RETRIED_CODES
-from include.pipelines.waiting import WaitingError
+from include.pipelines.waiting import WaitingOperator
 from include.rekognition import hook
-from include.rekognition.errors import RekognitionDatasetError
-from tests.chaos.commands import DAG_ID, Command, has_ended
+from tests.chaos.commands import (
+    DAG_ID,
+    MINUTE_S,
+    PART_TASKS,
+    Command,
+    DatasetType,
+    airflow_state,
+    task_id,
+    waiting_file,
+)
 from tests.fixtures.service_models import parse_models_once
 
-REGISTRATION = "register"
-"""The task that takes the dataset's lease, and ends it when it fails for good."""
-
 _DELAY_S = 0.02
-_LOOKS_MAX = 100
+_BEGUN_AT, _BEGUN_S = datetime.now(UTC), time.monotonic()
 
 Xcoms = dict[str, Any]
-T = TypeVar("T")
 Task = Callable[[Command, Xcoms], Any]
 
 
@@ -92,6 +107,12 @@ def _export(_: Command, done: Xcoms) -> Any:
     }
 
 
+def _upload(_: Command, done: Xcoms) -> Any:
+    run, staged = done["run"], _work(local_computer.stage_files, done["run"])
+    uploaded = [_work(local_computer.upload_images, run, staged, each) for each in staged["shards"]]
+    return {"shards": _work(local_computer.assign_labels, run, staged, uploaded), "chosen": staged["chosen"]}
+
+
 def _inspect(_: Command, done: Xcoms) -> Any:
     found = done["source"]
     shards = found["shards"] if isinstance(found, dict) else found
@@ -99,44 +120,69 @@ def _inspect(_: Command, done: Xcoms) -> Any:
 
 
 def _choose_dataset(_: Command, done: Xcoms) -> Any:
-    return _work(choose_dataset, done["run"], "train")
+    found = done["source"]
+    chosen = found.get("chosen") if isinstance(found, dict) else None
+    return _work(choose_dataset, done["run"], done["dataset_type"], chosen)
 
 
-def _plan(_: Command, done: Xcoms) -> Any:
-    run = ImportRun.from_json(done["of_type"])
-    return _waited(run, lambda: plan_registration(run, done["built"], done["provenance"])).to_json()
+def _plan(command: Command, done: Xcoms) -> Any:
+    return _executed(PlanRegistrationOperator, command, done)
 
 
 def _gate(_: Command, done: Xcoms) -> Any:
     run, plan = ImportRun.from_json(done["of_type"]), msgspec.convert(done["plan_registration"], Plan)
-    gate = check_gate(run, done["built"], plan, None)
+    report = done["divided"]["report"]
+    gate = check_gate(run, done["built"], plan, msgspec.convert(report, SplitReport) if report else None)
     asks(run, plan, gate)
     return msgspec.to_builtins(gate)
 
 
 def _register(command: Command, done: Xcoms) -> Any:
-    plan, run = msgspec.convert(done["plan_registration"], Plan), ImportRun.from_json(done["of_type"])
-    work = RegistrationWork(run, done["built"], plan, done["provenance"], partial(has_ended, command.folder))
-    carried_out, verified = _waited(run, work.go_on)
-    return reconcile(run, done["built"], carried_out, verified)
+    return _executed(RegisterDatasetOperator, command, done, plan=done["plan_registration"])
 
 
-def _waited(run: ImportRun, look: Callable[[], T]) -> T:
-    """What a look comes to in the end; Airflow's task would be deferred in between."""
-    looks = 0
-    while True:
-        try:
-            return look()
-        except WaitingError as wait:
-            looks += 1
-            if wait.reason is not None and looks > _LOOKS_MAX:
-                raise wait.reason from wait
-            if not wait.waiter:
-                time.sleep(_DELAY_S)
-                continue
-            with suppress(RekognitionDatasetError):
-                # How an operation ended, the dataset says.
-                run.rekognition.wait(wait.waiter, wait.resource, _DELAY_S, 1_000)
+def _executed(operator: type[WaitingOperator], command: Command, done: Xcoms, **inputs: Any) -> Any:
+    """What a task that may have to wait returns in the end; it waits on the spot."""
+    task = operator(
+        task_id="chaos",
+        run=done["of_type"],
+        built=done["built"],
+        provenance=done["provenance"],
+        deferrable=False,
+        waiter_delay=_DELAY_S,
+        **inputs,
+    )
+    now = datetime.now(UTC)
+    context: Any = {
+        "ti": Airflow(command, done["try_number"]),
+        "dag": SimpleNamespace(tasks=(), timetable=None),
+        "task": SimpleNamespace(upstream_task_ids=(), pool=""),
+        "dag_run": SimpleNamespace(dag_id=DAG_ID, run_id=command.run_id, run_type=command.run_type, run_after=now),
+    }
+    with set_current_context(context):
+        return task.execute(context)
+
+
+class Airflow:
+    """What a task asks of Airflow."""
+
+    max_tries = DEFAULT_ARGS["retries"]
+
+    def __init__(self, command: Command, try_number: int) -> None:
+        self.try_number = try_number
+        self._folder = command.folder
+
+    def xcom_push(self, **_: Any) -> None:
+        """Nobody here reads what a task tells besides its result."""
+
+    def xcom_pull(self, **_: Any) -> None:
+        return None
+
+    def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
+        file = airflow_state(self._folder, run_id)
+        if dag_id != DAG_ID or not file.exists():
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404}))
+        return file.read_text()
 
 
 def _publish(_: Command, done: Xcoms) -> Any:
@@ -154,52 +200,92 @@ def _acknowledge(_: Command, done: Xcoms) -> Any:
     return publication.acknowledge(ImportRun.from_json(done["of_type"]), done["publish_snapshot"]["snapshot_id"])
 
 
-_SOURCES: dict[str, Task] = {"s3_folder": _list, "ground_truth": _read_annotations, "existing_dataset": _export}
+_SOURCES: dict[str, Task] = {
+    "s3_folder": _list,
+    "local_computer": _upload,
+    "ground_truth": _read_annotations,
+    "existing_dataset": _export,
+}
 
 TASKS: dict[str, Task] = {
     "run": _validate_request,
     "source": lambda command, done: _SOURCES[command.source](command, done),
     "inspected": _inspect,
     "divided": lambda _, done: _work(divide_images, done["run"], done["inspected"]),
-    "of_type": _choose_dataset,
-    "built": lambda _, done: _work(build_manifest, done["of_type"], done["divided"]["train"]),
-    "validated": lambda _, done: _work(validate_manifest, done["of_type"], done["built"]),
-    "provenance": lambda _, done: done["source"]["exported"] if isinstance(done["source"], dict) else None,
-    "plan_registration": _plan,
-    "check_gate": _gate,
-    "register": _register,
-    "publish_snapshot": _publish,
-    "summarize": _acknowledge,
+    "provenance": lambda _, done: done["source"].get("exported") if isinstance(done["source"], dict) else None,
 }
+"""Of a run; those that follow, it has for each dataset that gets images."""
+
+_OF_DATASET: dict[str, Task] = dict(
+    zip(
+        PART_TASKS,
+        (
+            _choose_dataset,
+            lambda _, done: _work(build_manifest, done["of_type"], done["divided"][done["dataset_type"]]),
+            lambda _, done: _work(validate_manifest, done["of_type"], done["built"]),
+            _plan,
+            _gate,
+            _register,
+            _publish,
+            _acknowledge,
+        ),
+        strict=True,
+    )
+)
 
 
 # The run
 
 
 def carry_out(command: Command) -> dict[str, Any]:
-    """The tasks of a run that have not ended yet; how it ended."""
+    """The tasks of a run that have not ended yet; how it ended.
+
+    As in Airflow, those of one dataset do not depend on those of the other.
+    """
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = command.connection
     os.environ["AIRFLOW_VAR_CUSTOM_LABELS_WORKSPACE"] = command.workspace
     os.environ["AIRFLOW_VAR_CUSTOM_LABELS_AIRFLOW_ID"] = "chaos"
     done = _xcoms(command)
     publication._send_event = lambda run, *_: _send_event(command, run)
+    waiting.time = SimpleNamespace(sleep=partial(_wait, command), monotonic=time.monotonic)
+    waiting.utc_now = _minutes_fly
     for name, task in TASKS.items():
         if name in done:
             continue
         try:
-            done[name] = json.loads(json.dumps(_tried(task, command, done)))
+            done[name] = _result(_tried(task, command, done))
         except Exception as error:  # the history judges it
-            ended: dict[str, Any] = {"state": "failed", "task": name, "error": f"{type(error).__name__}: {error}"}
-            return ended | _put_right(done, name)
+            return _failed(name, error)
         _store(command, done)
-    plan, published = done["register"]["plan"], done["publish_snapshot"]
-    return {
-        "state": "success",
-        "action": plan["action"],
-        "dataset_arn": done["register"]["dataset_arn"],
-        "snapshot_id": published["snapshot_id"],
-        "changed": published["changed"],
-    }
+    ended: dict[str, Any] = {"state": "success"}
+    for dataset_type in command.dataset_types:
+        if dataset_type in done["divided"]:
+            ended |= _carry_out_for(dataset_type, command, done)
+    return ended
+
+
+def _carry_out_for(dataset_type: DatasetType, command: Command, done: Xcoms) -> dict[str, Any]:
+    """The tasks of one dataset; what there is to say of their end."""
+    own = {name: done[each] for name in PART_TASKS if (each := task_id(dataset_type, name)) in done}
+    for name, task in _OF_DATASET.items():
+        if name in own:
+            continue
+        known = {**done, **own, "dataset_type": dataset_type}
+        try:
+            own[name] = done[task_id(dataset_type, name)] = _result(_tried(task, command, known))
+        except Exception as error:  # the history judges it
+            return _failed(task_id(dataset_type, name), error)
+        _store(command, done)
+    return {dataset_type: own["register"]["plan"]["action"]}
+
+
+def _result(value: Any) -> Any:
+    """As it comes out of Airflow's database."""
+    return json.loads(json.dumps(value))
+
+
+def _failed(task: str, error: Exception) -> dict[str, Any]:
+    return {"state": "failed", "task": task, "error": f"{type(error).__name__}: {error}"}
 
 
 def _tried(task: Task, command: Command, done: Xcoms) -> Any:
@@ -207,7 +293,7 @@ def _tried(task: Task, command: Command, done: Xcoms) -> Any:
     tries = DEFAULT_ARGS["retries"] + 1
     for number in range(1, tries + 1):
         try:
-            return task(command, done)
+            return task(command, {**done, "try_number": number})
         except Exception as error:
             if number == tries or not _is_retried(error, number, tries):
                 raise
@@ -223,26 +309,10 @@ def _is_retried(error: Exception, number: int, tries: int) -> bool:
     return policy.evaluate(error, number, tries - 1).action is not RetryAction.FAIL
 
 
-def _put_right(done: Xcoms, failed: str) -> dict[str, Any]:
-    """What the task that registers does when it is not going to be tried again."""
-    if failed != REGISTRATION:
-        return {}
-    plan, run = msgspec.convert(done["plan_registration"], Plan), ImportRun.from_json(done["of_type"])
-    try:
-        RegistrationWork(run, done["built"], plan, done["provenance"], lambda holder: False).give_up()
-    except Exception as error:
-        return {"give_up": f"{type(error).__name__}: {error}"}
-    return {}
-
-
 def _xcoms(command: Command) -> Xcoms:
     if not command.xcoms.exists():
         return {}
     done: Xcoms = json.loads(command.xcoms.read_text())
-    if command.cleared_from:
-        names = list(TASKS)
-        for name in names[names.index(command.cleared_from) :]:
-            done.pop(name, None)
     return done
 
 
@@ -255,7 +325,18 @@ def _store(command: Command, done: Mapping[str, Any]) -> None:
 
 def _send_event(command: Command, run: ImportRun) -> None:
     with command.events.open("a") as file:
-        file.write(json.dumps({"run_id": run.holder.run_id}) + "\n")
+        file.write(json.dumps({"run_id": run.holder.run_id, "dataset_type": run.request.dataset_type}) + "\n")
+
+
+def _wait(command: Command, seconds: float) -> None:
+    file = waiting_file(command.folder, command.run_id)
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    time.sleep(seconds)
+
+
+def _minutes_fly() -> datetime:
+    return _BEGUN_AT + timedelta(minutes=(time.monotonic() - _BEGUN_S) / MINUTE_S)
 
 
 def prepare() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,6 +116,15 @@ def test_work_follows_the_only_image_with_these_bytes() -> None:
     assert truth.expect(A, find_source(A, moved)).accepted["h/a/dot/1.png"] == {says("white")}
     assert run(truth, moved) == {"h/a/dot/1.png": says("white"), ELSEWHERE: says("echo")}
     assert truth.aside == {}
+
+
+def test_work_that_has_moved_and_given_way_is_not_missed_any_more() -> None:
+    truth = imported(listed(echo_1="1", echo_2="2"))
+    truth.edit(HERE, says("white"))
+    asked, source = replace(A, human_edits="overwrite"), find_source(A, listed(dot_1="1", echo_2="2"))
+    left = {"h/a/dot/1.png": says("dot"), ELSEWHERE: says("echo")}
+    assert truth.settle(asked, source, truth.expect(asked, source), left, is_new=False) == {HERE: says("white")}
+    assert truth.work == {}
 
 
 def test_of_equal_images_either_may_have_moved() -> None:
