@@ -388,10 +388,15 @@ def our_images(run: ImportRun, built: Mapping[str, Any]) -> Iterator[OurImage]:
             )
 
 
-def our_places(run: ImportRun, built: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """Identity, ETag and size of the images that the source has."""
+def our_places(
+    run: ImportRun, built: Mapping[str, Any], *, with_withheld: bool = True
+) -> Iterator[tuple[str, str, int]]:
+    """Identity, ETag and size of the images that the source has.
+
+    :param with_withheld: also of those for which nothing can be sent
+    """
     for row in ledger_of(run, built["ledger"]):
-        if row.state in IN_MANIFEST or is_withheld(row):
+        if row.state in IN_MANIFEST or (with_withheld and is_withheld(row)):
             yield f"s3://{built['bucket']}/{row.key}", row.etag, row.size_bytes
 
 

@@ -65,9 +65,12 @@ def write_arriving_work(run: ImportRun, dataset_type: DatasetType, divided: Mapp
 
 
 def _arrivals(run: ImportRun, divided: Mapping[str, Any], there: RegisteredSnapshot) -> dict[str, str]:
-    """Images that are new here and that the other dataset knows: their identity now by that there."""
+    """Images that are new here and that the other dataset knows: their identity now by that there.
+
+    An image that neither dataset gets, as it is at fault, is not one of them: its entry stays where it is.
+    """
     here = {key_of(name) for name, row in base_rows(registered_base(run)) if was_at_source(row)}
-    new = [place for place in our_places(run, divided) if key_of(place[0]) not in here]
+    new = [place for place in our_places(run, divided, with_withheld=False) if key_of(place[0]) not in here]
     names = {name for name, _, _ in new}
     known = list(places(base_rows(there)))
     moves = find_moves(known, new) if new else {}

@@ -191,6 +191,18 @@ def test_a_worker_that_dies_while_a_test_dataset_is_emptied_loses_no_work(folder
     assert "speaker" in (done.rows[FOLDER + tested].entry or b"").decode()
 
 
+def test_work_on_a_test_image_that_cannot_be_read_stays_in_the_test_dataset_alone(
+    folder: Imports, people: People
+) -> None:
+    folder.split()
+    (tested, *_) = sorted(people.said("test"))
+    people.label(tested, "speaker", dataset_type="test")
+    people.place.s3.put_object(Bucket=people.place.images, Key=FOLDER + tested, Body=b"no image")
+    folder.split(accept_risks=[risk.value for risk in Risk])
+    assert people.said("test")[tested] == {"speaker"}
+    assert tested not in people.said()
+
+
 def test_work_on_entries_that_rekognition_has_distributed_stays(folder: Imports, people: People) -> None:
     folder.split(distribution="rekognition")
     tested = people.said("test")
