@@ -99,7 +99,9 @@ class Judgement:
             overwritten = truth.settle(
                 asked, source, expected, actual, is_new=is_new, edits=part.edits_before, left=left
             )
-            promises.what_is_overwritten_is_kept(part.dataset.place, view, self.snapshot_id, overwritten)
+            # What a save took away that the run waited for, the run did not overwrite.
+            given_way = {key: said for key, said in overwritten.items() if key not in saved}
+            promises.what_is_overwritten_is_kept(part.dataset.place, view, self.snapshot_id, given_way)
             if asked.is_past and running.meanwhile is None and not is_cleared:
                 promises.entries_name_images_as_they_were(part.dataset.place, source)
             self._check_announced(actual, view.entries, is_alone=running.meanwhile is None)

@@ -222,11 +222,13 @@ class Brought:
     """What one origin's runs have done.
 
     :ivar contents: ETag of each image that the last green run had in its manifest, or held
+    :ivar left: ETag of images that were among these before, which work may be kept aside of
     :ivar sent: what it last sent for an image
     :ivar maybe: what runs that did not end well may have sent since
     """
 
     contents: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     sent: dict[str, Said] = field(default_factory=dict)
     maybe: dict[str, set[Said]] = field(default_factory=dict)
 
@@ -443,7 +445,10 @@ class Truth:
         It is sure where an image of the last green run is gone from its key and lies under a new one, and no other
         image there was or is has these bytes.
         """
-        before = {} if asked.only_adds else self.brought(asked.origin).contents
+        if asked.only_adds:
+            return {}, {}
+        brought = self.brought(asked.origin)
+        before = {key: etag for key, etag in brought.left.items() if key in self.aside} | brought.contents
         gone: dict[str, list[str]] = {}
         for key, etag in before.items():
             if key not in source.images and key not in source.elsewhere:
@@ -521,7 +526,9 @@ class Truth:
             overwritten |= {old: self.aside.pop(old) for old in gone & before.keys() & self.aside.keys()}
         held = {key: etag for key, etag in brought.contents.items() if key in self.entries}
         taken = [*source.images, *(key for key in source.newer if key in actual)]
+        last = brought.contents
         brought.contents = held | {key: source.listed[key].etag for key in taken}
+        brought.left |= {key: etag for key, etag in last.items() if key not in brought.contents}
         brought.maybe.clear()
         for key in brought.contents:
             known = {*self.perhaps.pop(key, ()), *filter(None, [self.kept.pop(key, None)])}

@@ -127,6 +127,14 @@ def test_work_that_has_moved_and_given_way_is_not_missed_any_more() -> None:
     assert truth.work == {}
 
 
+def test_work_that_is_kept_aside_may_be_found_at_another_place() -> None:
+    truth = imported(listed(echo_1="1", echo_2="2"))
+    truth.edit(HERE, says("white"))
+    run(truth, listed(echo_2="2"))
+    expected = truth.expect(A, find_source(A, listed(dot_1="1", echo_2="2")))
+    assert expected.accepted["h/a/dot/1.png"] == {says("white"), says("dot")}
+
+
 def test_of_equal_images_either_may_have_moved() -> None:
     truth = imported(listed(echo_1="1", echo_2="1"))
     truth.edit(HERE, says("white"))
