@@ -52,6 +52,8 @@ def draw_import(history: History, rng: random.Random) -> Import:
         more["run_type"] = "scheduled"
     if rng.random() < 0.2 and "waits" not in history.without:
         more["max_wait_minutes"] = rng.choice([0, 10])
+    if origin == "u" and rng.random() < 0.5:
+        more["automatic_labeling"] = False
     if SOURCES[origin] == "s3_folder":
         if rng.random() < 0.2:
             more["aliases"] = {rng.choice(people.FOLDERS): rng.choice(people.LABELS)}

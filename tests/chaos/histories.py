@@ -206,7 +206,6 @@ def begin(history: History, rng: random.Random, kinds: frozenset[str]) -> None:
     if "past" in chosen:
         history.keep_versions()
     if "u" in chosen:
-        history.labels_uploads = rng.random() < 0.6
         people.fill_computer(history, rng, rng.randint(4, 8))
     for origin in ("a", *(each for each in ("b", "m", "c", "d") if each in chosen)):
         for _ in range(rng.randint(5, 9) if origin == "a" else rng.randint(3, 5)):

@@ -118,7 +118,6 @@ class History:
     :ivar bucket: what people have put there: content by key
     :ivar removed: contents by the keys that they had
     :ivar computer: what lies in the folder that is uploaded, by name
-    :ivar labels_uploads: whether uploads are labelled by folder
     :ivar log: what happened, for people
     :ivar without: names of features that this history does without
     """
@@ -137,7 +136,6 @@ class History:
         self.bucket: dict[str, int] = {}
         self.removed: dict[str, int] = {}
         self.computer: dict[str, int] = {}
-        self.labels_uploads = True
         self._versions: list[str] = []
         self.log: list[str] = []
         self.past: list[Past] = []
@@ -211,7 +209,7 @@ class History:
         self.place = replace(self.place, images=VERSIONS)
         for dataset in self.datasets.values():
             dataset.place = replace(dataset.place, images=VERSIONS)
-        self.past_share = 0.3
+        self.past_share = 0.5
 
     def pick_dataset(self, rng: random.Random) -> Dataset:
         """A dataset for people to work on."""
@@ -225,7 +223,7 @@ class History:
         lists_folder = SOURCES[origin] == "s3_folder"
         fields = {"is_split": self.is_split and lists_folder}
         if origin == "u":
-            fields |= {"only_adds": True, "automatic_labeling": self.labels_uploads}
+            fields |= {"only_adds": True}
         return Import(
             origin=origin,
             folder=self.target(origin),

@@ -394,15 +394,25 @@ class Truth:
     def _present(self, asked: Import, image: Listed, key: str, ours: Said) -> Accepted:
         entry = self.entries[key]
         whose = self._whose(asked.origin, key)
-        is_overwritten = asked.human_edits == "overwrite" and not asked.only_adds
-        if entry.said == ours or whose == asked.origin or is_overwritten:
+        if asked.only_adds:
+            return self._added(asked, key, ours, whose)
+        if entry.said == ours or whose == asked.origin or asked.human_edits == "overwrite":
             return frozenset([ours])
         stays: Accepted = frozenset([entry.said])
-        if asked.only_adds and asked.human_edits == "overwrite":
-            return stays | {ours}
         if _misfits(entry.said, image):
             stays = frozenset([None]) if asked.removals == "replace" else stays
         return stays | {ours} if whose == EITHER else stays
+
+    def _added(self, asked: Import, key: str, ours: Said, whose: str) -> Accepted:
+        """An upload gives a label to an image that has none, and takes none away."""
+        entry = self.entries[key]
+        stays: Accepted = frozenset([entry.said])
+        if whose == asked.origin and ours.labels and not entry.said.labels:
+            return frozenset([ours])
+        is_known = key in self.brought(asked.origin).contents
+        if whose == EITHER or asked.human_edits == "overwrite" or (whose == asked.origin and not is_known):
+            return stays | {ours}
+        return stays
 
     def _absent(
         self, asked: Import, image: Listed, key: str, ours: Said, moved: Said | None, found: Iterable[Said]
