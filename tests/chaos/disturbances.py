@@ -102,6 +102,16 @@ def dry_then_real(history: History, rng: random.Random) -> None:
         history.check_green(history.run(each))
 
 
+def away_and_back(history: History, rng: random.Random) -> None:
+    """A folder is left out once: a split may give its images, and people's work on them, to the other dataset then."""
+    people.edit(history, rng)
+    asked = replace(draw_import(history, rng), register=True, removals="replace")
+    if not asked.lists_folder:
+        return
+    for exclude, test_share in ((frozenset([rng.choice(people.FOLDERS[:2])]), 0.5), (frozenset(), 0.2)):
+        history.check_green(history.run(replace(asked, exclude=exclude, test_share=test_share)))
+
+
 # Faults and kills
 
 

@@ -48,6 +48,7 @@ STEPS: Final[dict[str, tuple[Act, int]]] = {
     "save": (people.save, 3),
     "run": (disturbances.run, 14),
     "dry_then_real": (disturbances.dry_then_real, 2),
+    "away_and_back": (disturbances.away_and_back, 2),
     "faults": (disturbances.run_with_faults, 6),
     "failed_operation": (disturbances.run_with_failed_operation, 2),
     "kill": (disturbances.killed_run, 6),

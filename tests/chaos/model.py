@@ -342,8 +342,11 @@ class Truth:
             places = [key, *filter(None, [moved.get(key)]), *maybe_moved.get(key, ())]
             works = {place: other._work_at(place) for place in places if other._has_work(asked.origin, place)}
             found = {work for work in works.values() if work is not None}
-            is_sure = [*works] == [key] and key in there and key in other.entries
-            if is_sure and other._whose(asked.origin, key) == PERSON:
+            # Whether it is in the other dataset, or has left it with the image: one that fits, and is nobody else's.
+            is_known = key in there if key in other.entries else key in other.brought(asked.origin).left
+            is_persons = key not in other.entries or other._whose(asked.origin, key) == PERSON
+            is_sure = [*works] == [key] and is_known and is_persons
+            if is_sure and not any(_misfits(work, source.listed[key]) for work in found):
                 (sure[key],) = found
             elif found:
                 maybe[key] = found
