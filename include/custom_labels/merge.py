@@ -117,6 +117,7 @@ class BaseImage:
     :ivar work: a person's entry that the ledger remembers
     :ivar is_aside: whether the dataset did not hold that entry any more
     :ivar was_taken: whether the image was imported with these bytes, so that people saw them in the dataset
+    :ivar has_stayed: whether the dataset held its entry although the source had nothing to send for it
     :ivar drawn_on: content of the image that the boxes of `work` were drawn on; empty where that is not known
     """
 
@@ -128,6 +129,7 @@ class BaseImage:
     work: bytes | None = None
     is_aside: bool = False
     was_taken: bool = True
+    has_stayed: bool = False
     drawn_on: str = ""
 
 
@@ -605,7 +607,10 @@ class _Image:
         # The row of the image itself has the work on it, so that it comes back with the image.
         first = min(own, key=self._precedence, default=None)
         told: list[MergedImage] = []
-        if first is not None:
+        if first is not None and is_withheld and not first.is_present:
+            # Rekognition takes no entry of an image at fault: a person's is kept aside until it can be sent.
+            told.append(self._entry(first, outcome, keep=False))
+        elif first is not None:
             told.append(self._entry(first, outcome, keep=keep, detail=detail))
         elif not self.theirs and not is_withheld and policy.is_creation and self._was_lost():
             told.append(replace(self._memory(self._remembered(), Outcome.REMOVED), was_held=True))
@@ -636,8 +641,9 @@ class _Image:
     def _was_lost(self) -> bool:
         """Whether the dataset that is created anew held the image, which is gone by now."""
         base = self.base
-        is_known = base is not None and not base.is_aside and (base.was_taken or base.work is not None)
-        return is_known and self._may_remove()
+        if base is None or base.is_aside:
+            return False
+        return (base.was_taken or base.has_stayed or base.work is not None) and self._may_remove()
 
     def _memory(self, work: bytes | None, outcome: Outcome) -> MergedImage:
         """An image that the dataset does not hold, and a person's entry of it that is remembered."""
@@ -662,7 +668,7 @@ class _Image:
             outcome=outcome,
             line=entry.line if keep else None,
             before=entry.line if entry.is_present else None,
-            was_held=not entry.is_present,
+            was_held=not entry.is_present and outcome is not Outcome.WITHHELD,
             is_sent=keep and not entry.is_present,
             is_labelled=keep and theirs.is_labelled,
             sent=self._sent_before(theirs),

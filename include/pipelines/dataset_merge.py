@@ -21,6 +21,7 @@ from include.custom_labels.line_contents import Content, LineContents
 from include.custom_labels.locations import S3Uri
 from include.custom_labels.manifest import split_source_ref, submission_line
 from include.custom_labels.merge import (
+    ENTRY_STAYS,
     BaseImage,
     MergedImage,
     MergePolicy,
@@ -457,6 +458,7 @@ def base_images(base: RegisteredSnapshot | None) -> Iterator[BaseImage]:
             work=remembered_work(row),
             is_aside=aside_of_row(row) is not None,
             was_taken=row.state in IN_MANIFEST or row.state is State.DROPPED,
+            has_stayed=row.state is State.HELD or ENTRY_STAYS in row.detail,
             drawn_on=row.drawn_on or "",
         )
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge as merge_sorted
 from itertools import groupby, islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from include.custom_labels.advice import advise
 from include.custom_labels.ledger import LedgerPage, LedgerSummary
 from include.custom_labels.locations import S3Uri
-from include.custom_labels.merge import Outcome
+from include.custom_labels.merge import ENTRY_STAYS, Outcome
 from include.custom_labels.outcomes import OutcomeRow, SentColumn, close_pages
 from include.object_store.sent_digests import read_sent
 from include.object_store.tables import PAGE_ROWS, read_ledger, write_ledger
@@ -21,6 +21,9 @@ from include.pipelines.dataset_merge import base_of, read_outcomes
 from include.pipelines.registration import Plan
 from include.pipelines.runs import ImportRun
 from include.pipelines.verification import Verified
+
+# Outcomes of images for which this import has no line.
+_WITHOUT_LINE: Final = frozenset({Outcome.HELD, Outcome.WITHHELD, Outcome.ASIDE})
 
 
 def reconcile(run: ImportRun, built: Mapping[str, Any], plan: Plan, verified: Verified) -> dict[str, Any]:
@@ -77,14 +80,22 @@ def _labels(run: ImportRun, plan: Plan, verified: Verified, summary: LedgerSumma
 
 
 def _outcomes(run: ImportRun, plan: Plan, verified: Verified) -> Iterator[OutcomeRow]:
-    """What the plan has to say, and of images that people have changed since, that; what is held stays held."""
+    """What the plan has to say, and of images that people have changed since, that.
+
+    What is held stays held, and what is withheld stays so, with the new entry. Where the row is about work that is kept
+    aside, it stays: the edit is in the dataset, where the next run finds both.
+    """
     planned = read_outcomes(run, plan.outcomes) if plan.outcomes else iter(())
     key = attrgetter("key")
     for _, rows in groupby(merge_sorted(verified.edits, planned, key=key), key=key):
         # Of two rows of a key, the one of the edit comes first.
         row, *rest = rows
-        is_held = bool(rest) and rest[0].outcome is Outcome.HELD
-        yield msgspec.structs.replace(rest[0], entry=row.entry, is_labelled=row.is_labelled) if is_held else row
+        if not rest or rest[0].outcome not in _WITHOUT_LINE:
+            yield row
+        elif rest[0].outcome is Outcome.HELD or ENTRY_STAYS in rest[0].detail:
+            yield msgspec.structs.replace(rest[0], entry=row.entry, is_labelled=row.is_labelled)
+        else:
+            yield rest[0]
 
 
 def _sent(run: ImportRun, built: Mapping[str, Any], plan: Plan) -> Iterator[tuple[list[str], list[bytes | None]]]:

@@ -177,13 +177,16 @@ def _expected(run: ImportRun, plan: Plan) -> Iterator[tuple[str, bytes]]:
 def _refuse_what_was_not_applied(
     run: ImportRun, plan: Plan, differing: Mapping[str, tuple[bytes, Entry]], sent: str
 ) -> None:
-    """An entry that says what this import has sent earlier was not changed by a person: the service has not taken it.
+    """An entry that was sent, and says what this import had sent earlier, was not changed by a person.
+
+    The service has not taken it. In a dataset that this run has created there is nothing from before.
 
     :raises DatasetConflictError: DATASET_NOT_AS_SENT
     """
-    if not differing or not sent:
+    if not differing or not sent or plan.action != "update":
         return
-    ours = {pair for pair in read_sent(run.s3, S3Uri.parse(sent)) if pair[0] in differing}
+    updated = {identity(read_entry(line)[0]) for line in read_lines(run.s3, S3Uri.parse(plan.changes))}
+    ours = {pair for pair in read_sent(run.s3, S3Uri.parse(sent)) if pair[0] in differing and pair[0] in updated}
     stuck = sorted(name for name, (_, entry) in differing.items() if (name, entry.content) in ours)
     if stuck:
         raise DatasetConflictError(

@@ -259,10 +259,14 @@ def test_work_on_an_image_at_fault_stays_aside() -> None:
 
 
 def test_an_entry_that_a_replacement_lost_comes_back() -> None:
-    """From the export: with the image, with another import, and while the image cannot be read."""
+    """From the export: with the image, and with another import."""
     lost = their(line("dot"), is_present=False)
-    for merged in (*one(our(line("echo")), lost, based(line("echo"))), *one(lost), *one(our(None), lost)):
+    for merged in (*one(our(line("echo")), lost, based(line("echo"))), *one(lost)):
         assert (merged.line, merged.before, merged.is_sent, merged.is_removal) == (line("dot"), None, True, False)
+    # While the image is at fault, it is kept aside.
+    (withheld,) = one(our(None), lost)
+    assert (withheld.outcome, withheld.line, withheld.work) == (Outcome.WITHHELD, None, line("dot"))
+    assert not withheld.is_loss
     # Without its image, nothing can be sent, and another import has to tell what became of it.
     imageless = replace(lost, has_image=False)
     for others in (None, OTHERS):

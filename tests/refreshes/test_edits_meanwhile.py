@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.refreshes.imports import (
     Imports,
     before_a_write,
     die,
+    edited_before_verification,
     refused,
     right_before,
 )
@@ -152,3 +154,63 @@ def test_work_that_a_person_does_on_an_image_that_goes_is_kept_aside(registered:
     assert b'"left":7' in (done.rows[f"{FOLDER}{IMAGE}"].entry or b"")
     registered.run()
     assert people.boxes(IMAGE) == [7]
+
+
+def test_an_entry_that_a_person_sets_back_to_the_source_meanwhile_is_theirs(
+    registered: Imports, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what was sent once, and this run has sent nothing for it."""
+    people.label(IMAGE, "speaker")
+    registered.run()
+    people.put("echo/new.png")
+    run = registered.begin().plan_it()
+    with edited_before_verification(monkeypatch, lambda: people.label(IMAGE, "echo")):
+        run.finish()
+    assert people.said()[IMAGE] == {"echo"}
+    assert run.reasons[f"{FOLDER}{IMAGE}"] == "registered KEPT_DATASET_ENTRY"
+
+
+def repaired(people: People, body: bytes) -> Callable[[], None]:
+    """Somebody puts the picture back, which may be as it was all the time, and labels it."""
+
+    def act() -> None:
+        people.put_body(IMAGE, body)
+        people.label(IMAGE, "speaker")
+
+    return act
+
+
+def test_an_edit_of_an_image_at_fault_is_not_taken_for_work_aside(
+    registered: Imports, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = people.body(IMAGE)
+    people.put_body(IMAGE, b"no picture")
+    people.put("echo/new.png")
+    run = registered.begin().plan_it()
+    with edited_before_verification(monkeypatch, repaired(people, body)):
+        run.finish()
+    people.label(IMAGE, "echo")
+    registered.run()
+    assert people.said()[IMAGE] == {"echo"}
+
+
+@pytest.mark.parametrize("case", ["damaged", "excluded"])
+def test_work_aside_outlives_an_edit_of_another_imports_entry_meanwhile(
+    registered: Imports, people: People, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    people.draw(IMAGE, "echo", left=7)
+    body = people.body(IMAGE)
+    people.delete(IMAGE)
+    registered.run()
+    people.put_body(IMAGE, body)
+    registered.run(s3_folder=f"s3://{people.place.images}/")
+    if case == "damaged":
+        people.put_body(IMAGE, b"no picture")
+    people.put("echo/new.png")
+    run = registered.begin(exclude=[IMAGE] if case == "excluded" else []).plan_it()
+    with edited_before_verification(monkeypatch, repaired(people, body)):
+        run.finish()
+    assert b'"left":7' in (run.rows[f"{FOLDER}{IMAGE}"].entry or b"")
+    later = registered.run()
+    assert people.said()[IMAGE] == {"speaker"}
+    assert b'"left":7' in later.entries_before

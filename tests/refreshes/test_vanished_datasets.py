@@ -6,7 +6,7 @@ import pytest
 
 from include.custom_labels.risks import Risk
 from tests.fixtures.existing_datasets import image_level
-from tests.refreshes.imports import FOLDER, DeathError, Import, Imports, before_a_write, die, refused
+from tests.refreshes.imports import FOLDER, DeathError, Import, Imports, before_a_write, die, refused, right_after
 from tests.refreshes.people import People
 
 pytestmark = pytest.mark.integration
@@ -143,3 +143,41 @@ def test_work_kept_aside_that_gives_way_to_the_source_is_in_the_snapshot(registe
     done = registered.run(human_edits="overwrite")
     assert (done.action, done.risks[Risk.WORK_OVERWRITTEN], people.boxes("echo/0.png")) == ("update", 1, [])
     assert b'"left":7' in done.entries_before
+
+
+def test_what_was_held_in_a_deleted_dataset_counts_as_removed(registered: Imports, people: People) -> None:
+    people.delete("dot/0.png", "dot/1.png", "dot/2.png")
+    registered.run(removals="hold")
+    people.delete_dataset()
+    done = registered.run()
+    assert (done.merged.removed.count, done.states["removed"], done.risks[Risk.REMOVED_SHARE]) == (3, 3, 3)
+
+
+def test_what_was_damaged_in_a_deleted_dataset_counts_as_removed_once_it_is_gone(
+    registered: Imports, people: People
+) -> None:
+    people.put_body("dot/0.png", b"no picture")
+    registered.run()
+    people.delete("dot/0.png")
+    people.delete_dataset()
+    assert registered.run().merged.removed.count == 1
+
+
+def test_work_on_an_image_at_fault_is_aside_until_it_can_be_sent(registered: Imports, people: People) -> None:
+    """Rekognition would refuse the whole update, again and again."""
+    people.draw("echo/0.png", "echo", left=7)
+    body = people.body("echo/0.png")
+    people.delete("dot/0.png")
+    run = registered.begin(max_removed_percent=100).plan_it()
+    with right_after(run.run.rekognition.conn, "CreateDataset", die), pytest.raises(DeathError):
+        run.register()
+    run.end("failed")
+    people.place.wait_until_ready(str(people.place.dataset_arn()))
+    people.delete_dataset()
+    people.create_dataset(*(image_level(people.ref(f"echo/{number}.png"), "echo") for number in (1, 2, 3)))
+    people.put_body("echo/0.png", b"no picture")
+    done = registered.run(max_removed_percent=100)
+    assert b'"left":7' in (done.rows[f"{FOLDER}echo/0.png"].entry or b"")
+    people.put_body("echo/0.png", body)
+    registered.run()
+    assert people.boxes("echo/0.png") == [7]
