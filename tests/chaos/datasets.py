@@ -46,12 +46,13 @@ class PendingSave:
 class Share:
     """What a run finds for a dataset.
 
-    :ivar source: None where a split gives it no image
     :ivar arriving: work that comes from the other dataset
+    :ivar is_empty: whether a split gives it no image, and takes nothing from it
     """
 
-    source: Source | None
+    source: Source
     arriving: Arrivals = field(default_factory=Arrivals)
+    is_empty: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -76,6 +77,6 @@ class Part:
 
     def expect(self, asked: Import) -> Expectation:
         """What the run leaves here, if it is green."""
-        if self.share is None or self.share.source is None:
+        if self.share is None:
             return Expectation(accepted={}, moved={})
         return self.dataset.truth.expect(asked, self.share.source, self.share.arriving)

@@ -28,12 +28,6 @@ _FAILURES: Sequence[dict[str, Any]] = (
 PATIENT: Final = 24 * 60
 """Minutes, which no other run or save takes."""
 
-SPARES_DEAD_REPLACEMENTS: Final = True
-"""A run that waits for one that dies is of the same import.
-
-False once a run of another import may come after a dead replacement.
-"""
-
 HOLDS_NO_VERSIONS: Final = True
 """Nothing is held where there are point-in-time runs: an image may have two entries then, and the model knows one."""
 
@@ -253,9 +247,7 @@ def waiting_run(history: History, rng: random.Random) -> None:
 
 def _wait_for_run(history: History, rng: random.Random, asked: Import, *, is_killed: bool) -> None:
     """:param is_killed: whether the other one is killed, and does not end by itself"""
-    # What runs of other imports do after a dead replacement is left to those who work on it.
-    is_same = (is_killed and SPARES_DEAD_REPLACEMENTS) or rng.random() < 0.5
-    other = replace(asked if is_same else draw_import(history, rng), max_wait_minutes=PATIENT)
+    other = replace(asked if rng.random() < 0.5 else draw_import(history, rng), max_wait_minutes=PATIENT)
     which: Which = rng.choice(["document", "rekognition_write"])
     trap = Trap(kind="hold", which=which, at=rng.randint(1, 4), is_after=rng.random() < 0.5)
     with ExitStack() as stack:

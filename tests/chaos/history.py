@@ -61,12 +61,6 @@ _MAX_MISSING_SHARE: Final = 0.2
 _POLL_S: Final = 0.01
 _SENT: Final = ("labelled", "unlabelled", "registered")
 
-LEAVES_EMPTY_SIDE: Final = True
-"""A dataset that a split gives no image any more is left as it is, with entries of images that are gone.
-
-False once it loses them as any other dataset.
-"""
-
 Meanwhile = Callable[["Running"], None]
 
 
@@ -581,12 +575,10 @@ class History:
                 raise BrokenPromiseError("an image stays on its side of a split", "; ".join(wrong))
         shares: dict[DatasetType, Share] = {}
         for here, there in zip(DATASET_TYPES, reversed(DATASET_TYPES), strict=True):
-            if here not in divided and LEAVES_EMPTY_SIDE:
-                shares[here] = Share(source=None)
-                continue
             part = source.divided(on[here], on[there])
             arriving = self.datasets[here].truth.arriving(asked, part, self.datasets[there].truth)
-            shares[here] = Share(source=part, arriving=arriving)
+            is_empty = here not in divided and is_newest
+            shares[here] = Share(source=part, arriving=arriving, is_empty=is_empty)
         return shares
 
     def expectations(self, dataset: Dataset, *, besides: Running) -> list[Expectation]:

@@ -58,8 +58,7 @@ class Judgement:
 
     def look(self) -> None:
         """Take over what a run has written so far that is held."""
-        share = self.part.share
-        if self._task(PLANNING) is None or share is None or share.source is None:
+        if self._task(PLANNING) is None or self.part.share is None:
             return
         self._check_unfinished(self.expected, self.view.entries, may_change=True)
         self._observe(self.expected, self.view.entries)
@@ -110,6 +109,10 @@ class Judgement:
                 promises.journal_is_closed(view, running.run_id, has_written=has_written)
             self.history.note_overtaken(running, part.dataset, view)
         else:
+            is_empty = part.share is not None and part.share.is_empty
+            if is_empty and running.is_green and running.meanwhile is None and not is_cleared:
+                # There was nothing to do, so that there is nothing of the import's that is gone.
+                promises.dataset_equals_the_model(truth, expected, actual)
             self._check_unfinished(expected, actual, may_change=may_change)
             if may_change:
                 self._observe(expected, actual)
@@ -133,7 +136,7 @@ class Judgement:
 
     def _observe(self, expected: Expectation, actual: Mapping[str, Said]) -> None:
         share = self.part.share
-        if share is not None and share.source is not None:
+        if share is not None:
             truth = self.part.dataset.truth
             truth.observe(self.running.asked, share.source, expected, actual, self.view.export)
 
@@ -195,9 +198,14 @@ class Judgement:
         left_out = {each.id for each in (*save.conflicts, *save.refusals)}
         found: dict[str, Said] = {}
         for key, edit in pending.edits.items():
-            if key not in actual or pending.image_ids[key] in left_out:
+            if pending.image_ids[key] in left_out:
                 continue
             entry = truth.entries.get(key)
+            if key not in actual:
+                if entry is not None and None in expected.accepted.get(key, ()):
+                    # The run has waited for the save, and taken the image out of the dataset then.
+                    truth.edit(key, edit(entry.said))
+                continue
             possible = [*expected.accepted.get(key, ()), entry.said if entry else None]
             said = next((each for each in possible if each is not None and edit(each) == actual[key]), None)
             if said is None and entry is not None and self._is_overwritten(key, actual[key]):

@@ -550,6 +550,9 @@ class Truth:
             # Of an image that could not be read, the ledger has another thing to say.
             if entry is None or entry.by != PERSON or key in source.unsettled:
                 continue
+            if is_seen and entry.said == source.says(key):
+                # A ledger has nothing to say of what the source says as well.
+                continue
             if is_seen:
                 self.kept[key] = entry.said
             else:
